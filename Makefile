@@ -1,0 +1,47 @@
+SHELL := /bin/sh
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.ready
+
+.PHONY: help setup sandbox test check bench chaos lock format clean
+
+help: ## Show what can be made
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(STAMP): pyproject.toml constraints.txt
+	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; python3 is $$(python3 --version)"; exit 1; }
+	@test -x $(BIN)/python || python3 -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+setup: $(STAMP) ## Make .venv with everything that Python needs
+
+sandbox: $(STAMP) ## Run the bot in an embedded world (Ctrl-C ends it)
+	@scripts/system-packages sandbox
+	@exec $(BIN)/releasebot sandbox $(ARGS)
+
+test: $(STAMP) ## Run the tests against real servers (installs them where it may)
+	@scripts/system-packages test || [ -z "$$CI" ]
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: $(STAMP) ## Lint, format, types, import contracts, manifest, lock file
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/python scripts/check-files
+
+bench: $(STAMP) ## Measure, as ratios against a peer or a floor in the same run
+	@scripts/system-packages test
+	@$(BIN)/python -m bench $(ARGS)
+
+lock: ## Refresh constraints.txt (versions only, no addresses)
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url --extra dev --extra sandbox pyproject.toml scripts/tools.in --output-file constraints.txt
+
+format: $(STAMP) ## Format the code
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+clean: ## Remove what make made
+	@rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis
