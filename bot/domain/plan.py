@@ -1,0 +1,78 @@
+"""A plan: ordered, concrete steps for one commit in one environment, and the fingerprint that an approval names."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class StepKind(StrEnum):
+    """Who makes a step true: the bot, a person who confirms, or a person who approves before the bot goes on."""
+
+    AUTOMATIC = "automatic"
+    MANUAL = "manual"
+    APPROVAL = "approval"
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One command as a person would type it. ``host`` is a name from the settings, ``here`` for the bot's own machine."""
+
+    host: str
+    argv: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedStep:
+    """One step of one plan. ``key`` is unique in the plan; ``step`` and ``version`` name the code that carries it out."""
+
+    key: str
+    step: str
+    version: int
+    title: str
+    kind: StepKind
+    params: Mapping[str, object] = field(default_factory=dict)
+    commands: tuple[Command, ...] = ()
+    costly_to_undo: bool = False  # the first such step is where going back stops being cheap
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What one release will do. ``head`` is pinned: exactly this commit is released, however far master has moved."""
+
+    environment: str
+    strategy: str
+    checklist: str  # name and SHA-256 of the checklist's text, "in_place@1a2b…"
+    base: str
+    head: str
+    version: str  # the version to tag
+    previous_version: str
+    hotfix: bool
+    tags: tuple[str, ...]  # Ansible tags of a partial release; empty deploys everything
+    steps: tuple[PlannedStep, ...]
+
+    @property
+    def partial(self) -> bool:
+        """Only some services are deployed; the release is recorded as such."""
+        return bool(self.tags)
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over head commit, steps and parameters, nothing else (DESIGN.md, Words)."""
+        facts = {"head": self.head, "steps": [[s.key, s.step, s.version, s.params] for s in self.steps]}
+        return hashlib.sha256(
+            json.dumps(facts, sort_keys=True, separators=(",", ":"), default=dict).encode()
+        ).hexdigest()
+
+    def step(self, key: str) -> PlannedStep:
+        """Return the step of that key; raises KeyError."""
+        for step in self.steps:
+            if step.key == key:
+                return step
+        raise KeyError(key)

@@ -1,0 +1,176 @@
+"""The contract of a step: check → run → verify (docs/architecture.md, "A step")."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeVar
+
+from bot.domain.plan import StepKind
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from bot.domain.plan import Command, Plan, PlannedStep
+    from bot.domain.release import Answer, Question
+    from bot.ports import Ports
+
+Out = TypeVar("Out")
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What a step saw that proves it. ``facts`` are JSON values; ``output`` is a frozen dataclass that later steps read."""
+
+    summary: str
+    facts: Mapping[str, object] = field(default_factory=dict)
+    output: object | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The world is already as the step wants it."""
+
+    evidence: Evidence
+
+
+@dataclass(frozen=True, slots=True)
+class NotDone:
+    """Nothing of the step's effect is there."""
+
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Partial:
+    """Some of the effect is there; running again completes it."""
+
+    evidence: Evidence
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """The effect is under way; ``run`` attaches to it."""
+
+    handle: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """The world could not be read, or contradicts itself: stop and ask, never run."""
+
+    why: str
+    hint: str = ""
+
+
+CheckResult = Done | NotDone | Partial | Running | Unknown
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A named predicate over the world. ``name`` is a sentence that is true while it holds ("required jobs green for this commit")."""
+
+    name: str
+    holds: Callable[[StepContext], Awaitable[bool]]
+
+
+@dataclass(frozen=True, slots=True)
+class StepEnvironment:
+    """The environment's settings that steps need, as plain values."""
+
+    name: str
+    master_branch: str
+    release_branch: str
+    required_ci: tuple[str, ...]
+    ending_programs: tuple[str, ...] = ()  # programs or groups that end by themselves, so need not be RUNNING
+    watched_programs: tuple[str, ...] = ()
+    ci_timeout: float = 3600  # seconds
+    drain_timeout: float = 1800  # seconds
+    settle_timeout: float = 120  # seconds for programs and site to come up after a deploy
+    poll: float = 2  # seconds between two looks at the world
+
+
+@dataclass(frozen=True, slots=True)
+class StepContext:
+    """Everything that a step may know. ``mark`` is unique for release and step, and goes into effects outside."""
+
+    release: str  # the release's id, "R7"
+    plan: Plan
+    step: PlannedStep
+    environment: StepEnvironment
+    ports: Ports
+    outputs: Mapping[str, Mapping[str, Any]]  # step id → the stored output of that step of this plan
+    answer: Answer | None  # the decision that this step asked for, once there is one
+    attempt: int
+    report: Callable[[str, Mapping[str, object]], Awaitable[None]]  # progress: a sentence, and facts for the narrator
+
+    @property
+    def mark(self) -> str:
+        """The same after every restart: it is how `check` finds this release's own effects."""
+        return f"{self.release}-{self.step.key}"
+
+    def output(self, step: str, kind: type[Out]) -> Out:
+        """Return what an earlier step handed on; raises KeyError when it has not run."""
+        return kind(**self.outputs[step])
+
+
+class Step(Protocol):
+    """One item of a checklist. Stateless: one instance serves all releases.
+
+    ``scope``: may an effect from before this release count? ``on_interrupt``: what to do when the bot died while it ran.
+    ``skip``: who may leave it out. ``holds``: conditions looked at again right before `run`.
+    """
+
+    id: ClassVar[str]
+    version: ClassVar[int]
+    title: ClassVar[str]
+    kind: ClassVar[StepKind]
+    scope: ClassVar[Literal["world", "this_release"]]
+    on_interrupt: ClassVar[Literal["rerun", "attach", "ask"]]
+    skip: ClassVar[Literal["never", "approver", "releaser"]]
+    costly_to_undo: ClassVar[bool]
+    holds: ClassVar[tuple[Condition, ...]]
+    params: ClassVar[frozenset[str]]  # the parameter names that a checklist may give it
+
+    def commands(
+        self, plan: Plan, step: PlannedStep, environment: StepEnvironment, ports: Ports
+    ) -> tuple[Command, ...]:
+        """Return the exact commands, for people: what the step will run, and how to do it by hand."""
+
+    async def check(self, ctx: StepContext) -> CheckResult:
+        """Ask the world whether this is done already. Never changes anything."""
+
+    async def ask(self, ctx: StepContext) -> Question | None:
+        """Return what a person must decide before `run`, or None. Asked after `check` said not done, while no answer is there."""
+
+    async def run(self, ctx: StepContext) -> None:
+        """Make it so. Raises `ReleaseError` when it cannot."""
+
+    async def verify(self, ctx: StepContext) -> Evidence:
+        """Prove it from the world, or raise `StepFailed`."""
+
+
+class BaseStep:
+    """Defaults of a step, so that each says only what is its own. Cautious ones: ask after an interruption, never skip."""
+
+    version: ClassVar[int] = 1
+    kind: ClassVar[StepKind] = StepKind.AUTOMATIC
+    scope: ClassVar[Literal["world", "this_release"]] = "world"
+    on_interrupt: ClassVar[Literal["rerun", "attach", "ask"]] = "ask"
+    skip: ClassVar[Literal["never", "approver", "releaser"]] = "never"
+    costly_to_undo: ClassVar[bool] = False
+    holds: ClassVar[tuple[Condition, ...]] = ()
+    params: ClassVar[frozenset[str]] = frozenset()
+
+    def commands(
+        self,
+        plan: Plan,  # noqa: ARG002  # the contract's parameters, for those who need them
+        step: PlannedStep,  # noqa: ARG002
+        environment: StepEnvironment,  # noqa: ARG002
+        ports: Ports,  # noqa: ARG002
+    ) -> tuple[Command, ...]:
+        """Return no command: the step runs none."""
+        return ()
+
+    async def ask(self, ctx: StepContext) -> Question | None:  # noqa: ARG002
+        """Ask nobody."""
+        return None

@@ -1,0 +1,260 @@
+"""Settings: one YAML file, and the environment for secrets (``RELEASEBOT_SLACK__BOT_TOKEN`` …). Unknown keys are errors."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path  # noqa: TC003  # pydantic reads it at run time
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, HttpUrl, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from bot.domain.errors import BadSettings
+
+Role = Literal["viewer", "releaser", "approver", "admin"]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
+
+
+class Part(BaseModel):
+    """A part of the settings: unknown keys are errors, values do not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SlackSettings(Part):
+    """The Slack workspace. Tokens come from the environment."""
+
+    mode: Literal["socket", "http"] = Field(
+        "socket", description="Socket Mode, or signed HTTP requests where a public URL exists"
+    )
+    channel: str = Field(description="id of #metaspace_dev, the only channel where releases are made (C…)")
+    base_url: str = Field("https://slack.com/api/", description="where Slack's Web API answers")
+    bot_token: SecretStr = Field(SecretStr(""), description="xoxb-…, from RELEASEBOT_SLACK__BOT_TOKEN")
+    app_token: SecretStr = Field(SecretStr(""), description="xapp-…, for Socket Mode, from RELEASEBOT_SLACK__APP_TOKEN")
+    signing_secret: SecretStr = Field(SecretStr(""), description="for HTTP mode, from RELEASEBOT_SLACK__SIGNING_SECRET")
+
+
+class HttpSettings(Part):
+    """The bot's own HTTP server: health, metrics and, in HTTP mode, Slack's requests."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(8080, ge=0, le=65535, description="0 picks a free one")
+
+
+class DatabaseSettings(Part):
+    """Where releases are kept."""
+
+    url: SecretStr = Field(
+        SecretStr("sqlite+aiosqlite:///releasebot.sqlite"),
+        description="sqlite+aiosqlite:///FILE on a local disk, or postgresql+asyncpg://…; from RELEASEBOT_DATABASE__URL if it holds a password",
+    )
+
+
+class RepositorySettings(Part):
+    """METASPACE's code repository."""
+
+    url: str = Field(description="what git fetches from and pushes to")
+    mirror: Path = Field(description="the bot's own bare mirror; made when it is not there")
+    github: str = Field(pattern=r"^[\w.-]+/[\w.-]+$", description="owner/name on GitHub")
+    github_api: str = "https://api.github.com"
+    github_web: str = "https://github.com"
+    github_token: SecretStr = Field(SecretStr(""), description="from RELEASEBOT_REPOSITORY__GITHUB_TOKEN")
+    committer_name: str = "releasebot"
+    committer_email: str = "releasebot@metaspace2020.org"
+    ssh_key: Path | None = Field(None, description="key that git pushes with, when the URL is an SSH one")
+    known_hosts: Path | None = Field(None, description="pinned host keys for git over SSH")
+
+
+class HostSettings(Part):
+    """A server reached over SSH."""
+
+    host: str
+    port: int = Field(22, ge=1, le=65535)
+    user: str = "ubuntu"
+    key: Path = Field(description="private key file")
+    known_hosts: Path = Field(description="file with the pinned host keys; an unknown or changed key is refused")
+    jobs: str = Field("/var/lib/releasebot/jobs", description="folder on that host for logs and receipts of jobs")
+    tmux_socket: str = Field("releasebot", description="name of the tmux server (tmux -L)")
+
+
+class AnsibleSettings(Part):
+    """How Ansible runs on the control host."""
+
+    workspace: str = Field(description="folder on the control host for the checkouts, one a release")
+    playbook: str = Field("deploy/web.yml", description="relative to the Ansible folder")
+    folder: str = Field("ansible/aws", description="Ansible folder, relative to the checkout, or absolute")
+    inventory: str = Field("env/prod", description="relative to the Ansible folder")
+    binaries: str = Field(description="folder of ansible-playbook: the environment that Ansible has for itself")
+    repository: str = Field(description="URL of the code repository, as the control host reaches it")
+    configuration: str = Field(description="URL of the configuration repository (ansible/aws/env)")
+    configuration_branch: str = "master"
+    configuration_checkout: str = Field(description="folder of its kept clone on the control host")
+    vault_password_file: str = Field(description="on the control host, readable by its user alone")
+    known_hosts: str = Field(description="on the control host, the pinned keys of the servers that Ansible reaches")
+    ssh_key: str = Field("", description="on the control host, the key that Ansible reaches the servers with")
+
+
+class ServerSettings(Part):
+    """The web server that is released to."""
+
+    checkout: str = "/opt/dev/metaspace"
+    webapp_index: str = Field(
+        "/opt/www/index.html", description="a file of the served webapp that every build writes anew"
+    )
+    supervisorctl: tuple[str, ...] = Field(("supervisorctl",), description="command as an argument list")
+    sudo: bool = Field(False, description="run supervisorctl with sudo -n")
+    programs: tuple[str, ...] = Field(
+        (
+            "sm-api",
+            "sm-graphql",
+            "sm-update-daemon",
+            "sm-cluster-autostart",
+            "sm-lithops-daemon",
+        ),
+        description="supervisor programs and groups that a deploy restarts",
+    )
+    ending_programs: tuple[str, ...] = Field(
+        ("sm-lithops-daemon",), description="those that end by themselves and are started again"
+    )
+
+
+class SiteSettings(Part):
+    """METASPACE from outside."""
+
+    url: HttpUrl
+    graphql: HttpUrl
+    contains: str = Field("", description="text that the front page must contain")
+    interval: float = Field(1.0, gt=0, description="seconds between two looks of the probe")
+    timeout: float = Field(5.0, gt=0, description="seconds until a look counts as down")
+    admin_email: str = Field("", description="the administrator that the token for health switches names")
+    jwt_secret: SecretStr = Field(
+        SecretStr(""), description="jwt.secret of sm-graphql, from RELEASEBOT_ENVIRONMENTS__<NAME>__SITE__JWT_SECRET"
+    )
+    rabbitmq_api: HttpUrl | None = Field(None, description="RabbitMQ's management API, for queue lengths")
+    rabbitmq_user: str = "guest"
+    rabbitmq_password: SecretStr = SecretStr("")
+
+
+class EnvironmentSettings(Part):
+    """A place to release to."""
+
+    title: str = ""
+    master_branch: str = "master"
+    release_branch: str = "release"
+    required_ci: tuple[str, ...] = (
+        "generate-graphql-schema",
+        "test-pycode-format",
+        "test-postprocessing",
+        "test-engine",
+        "test-graphql",
+        "test-webapp",
+    )
+    ignored_ci: tuple[str, ...] = Field(("sci-test-on-demand",), description="jobs that are shown and never block")
+    ci_timeout: float = Field(3600, gt=0, description="seconds to wait for pending jobs")
+    drain_timeout: float = Field(1800, gt=0, description="seconds to wait for datasets in work")
+    settle_timeout: float = Field(120, gt=0, description="seconds for programs and site to come up after a deploy")
+    poll: float = Field(2.0, gt=0, description="seconds between two looks at the world")
+    checklists: Path | None = Field(None, description="folder with this team's own checklists")
+    control: HostSettings = Field(description="the host that runs Ansible; never a machine that is released to")
+    web: HostSettings
+    server: ServerSettings = ServerSettings()
+    ansible: AnsibleSettings
+    site: SiteSettings
+
+
+class PersonSettings(Part):
+    """A person, by Slack id. Who is not listed may do nothing."""
+
+    slack: str = Field(pattern=r"^[UW][A-Z0-9]+$")
+    name: str
+    roles: tuple[Role, ...] = ("viewer",)
+    github: str = ""
+    email: str = ""
+
+
+class Settings(BaseSettings):
+    """All of it."""
+
+    model_config = SettingsConfigDict(env_prefix="RELEASEBOT_", env_nested_delimiter="__", extra="forbid", frozen=True)
+
+    slack: SlackSettings
+    http: HttpSettings = HttpSettings()
+    database: DatabaseSettings = DatabaseSettings()
+    repository: RepositorySettings
+    environments: dict[Name, EnvironmentSettings] = Field(min_length=1)
+    default_environment: str = ""
+    people: tuple[PersonSettings, ...] = ()
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003  # the signature is pydantic's
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Let the environment win over the file, and nothing else in."""
+        return env_settings, init_settings
+
+    @model_validator(mode="after")
+    def _default_is_known(self) -> Settings:
+        if self.default_environment and self.default_environment not in self.environments:
+            known = ", ".join(self.environments)
+            raise ValueError(f"default_environment is {self.default_environment!r}; expected one of {known}")
+        slack_ids = [person.slack for person in self.people]
+        twice = sorted({one for one in slack_ids if slack_ids.count(one) > 1})
+        if twice:
+            raise ValueError(f"people lists {', '.join(twice)} twice")
+        return self
+
+    def environment(self, name: str = "") -> tuple[str, EnvironmentSettings]:
+        """Return the environment of that name, or the default one; raises `BadSettings` naming those there are."""
+        chosen = name or self.default_environment or next(iter(self.environments))
+        if chosen not in self.environments:
+            raise BadSettings(f"There is no environment {chosen!r}.", hint=f"Known: {', '.join(self.environments)}")
+        return chosen, self.environments[chosen]
+
+
+def load(path: Path) -> Settings:
+    """Read the settings; raises `BadSettings` that names key, value found and what is expected."""
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BadSettings(
+            f"Cannot read {path}: {error.strerror}.", hint="releasebot config example > settings.yml"
+        ) from error
+    except yaml.YAMLError as error:
+        raise BadSettings(f"{path} is not YAML: {error}", hint="releasebot config example") from error
+    if not isinstance(raw, dict):
+        raise BadSettings(
+            f"{path}: found {type(raw).__name__}, expected keys and values.", hint="releasebot config example"
+        )
+    return parse(raw, where=str(path))
+
+
+def parse(raw: dict[str, Any], *, where: str = "settings") -> Settings:
+    """Check the settings' values; raises `BadSettings`."""
+    try:
+        return Settings(**raw)
+    except ValidationError as error:
+        lines = [_sentence(where, dict(one)) for one in error.errors(include_url=False, include_context=False)]
+        raise BadSettings("\n".join(lines), hint="releasebot config schema") from error
+
+
+def _sentence(where: str, one: dict[str, Any]) -> str:
+    key = ".".join(str(part) for part in one["loc"]) or "(top level)"
+    if one["type"] == "missing":
+        return f"{where}: {key} is missing."
+    if one["type"] == "extra_forbidden":
+        return f"{where}: {key} is not a known key."
+    secret = any(word in key for word in ("token", "secret", "password", "url"))
+    found = "" if secret or isinstance(one.get("input"), dict) else f" Found {one.get('input')!r}."
+    return f"{where}: {key}: {one['msg']}.{found}"
+
+
+def path_from_environment() -> Path:
+    """Return the settings file named by RELEASEBOT_CONFIG, or settings.yml here."""
+    return Path(os.environ.get("RELEASEBOT_CONFIG", "settings.yml"))
