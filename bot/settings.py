@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path  # noqa: TC003  # pydantic reads it at run time
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
@@ -47,7 +47,7 @@ class DatabaseSettings(Part):
 
     url: SecretStr = Field(
         SecretStr("sqlite+aiosqlite:///releasebot.sqlite"),
-        description="sqlite+aiosqlite:///FILE on a local disk, or postgresql+asyncpg://…; from RELEASEBOT_DATABASE__URL if it holds a password",
+        description="sqlite+aiosqlite:///FILE on a local disk, or postgresql+asyncpg://… (RELEASEBOT_DATABASE__URL)",
     )
 
 

@@ -1,0 +1,123 @@
+"""What a person may look at: a release, its steps and the question that is open, as plain values for views and commands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from bot.domain.plan import Command, Plan, StepKind
+    from bot.domain.release import Question, ReleaseState, StepState
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody in Slack and what they may do here. ``roles`` is empty for a stranger."""
+
+    slack: str
+    name: str
+    roles: frozenset[str] = frozenset()
+    github: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why a step stopped, in sentences. ``ours``: a bug of the bot, not a failure of the world."""
+
+    message: str
+    hint: str = ""
+    changed: str = ""
+    ours: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StepView:
+    """One step as it stands. ``summary`` is its evidence's sentence, ``progress`` what it reported last."""
+
+    key: str
+    title: str
+    kind: StepKind
+    state: StepState
+    skip: str  # "never", "approver" or "releaser"
+    commands: tuple[Command, ...] = ()
+    attempt: int = 0
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    summary: str = ""
+    facts: Mapping[str, object] = field(default_factory=dict)
+    progress: str = ""
+    problem: Problem | None = None
+    decided_by: str = ""  # Slack id of who decided, confirmed or skipped it
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenQuestion:
+    """A question nobody has answered. Its ``id`` goes into buttons; the first answer closes it."""
+
+    id: str
+    release: str
+    step: str
+    asked_at: datetime
+    question: Question
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseView:
+    """One release as it stands."""
+
+    id: str
+    environment: str
+    state: ReleaseState
+    plan: Plan
+    started_by: str
+    created_at: datetime
+    finished_at: datetime | None
+    steps: tuple[StepView, ...]
+    questions: tuple[OpenQuestion, ...] = ()
+    downtime: float | None = None  # seconds measured so far; None when nothing was measured
+    unwatched: float = 0.0  # seconds of the release in which nobody watched the site
+    note: str = ""  # why it is paused, aborted …
+    loose_ends: tuple[str, ...] = ()
+    channel: str = ""
+    thread: str = ""  # Slack's ts of the dashboard message, once posted
+
+    @property
+    def current(self) -> StepView | None:
+        """The first step that is neither done nor skipped."""
+        return next((s for s in self.steps if s.state not in ("done", "skipped")), None)
+
+
+@dataclass(frozen=True, slots=True)
+class LockView:
+    """Who holds an environment, since when, and why. ``release`` is set when a release holds it."""
+
+    environment: str
+    owner: str
+    reason: str
+    since: datetime
+    release: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EventView:
+    """One line of the append-only log."""
+
+    id: int
+    release: str
+    step: str
+    kind: str
+    at: datetime
+    by: str
+    data: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """What became of a click or command. ``effective`` is False for the late, second or powerless one; ``sentence`` answers it."""
+
+    effective: bool
+    sentence: str
