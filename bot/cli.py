@@ -1,0 +1,197 @@
+"""The command line. Each command imports what it needs when it is called, so that ``--help`` is quick."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import click
+
+from bot.domain.errors import ReleaseError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bot.settings import Settings
+
+FINE, FAILURE, WRONG_USE = 0, 1, 2
+CONFIG = click.option(
+    "--config",
+    "config_path",
+    type=click.Path(path_type=Path),
+    envvar="RELEASEBOT_CONFIG",
+    default="settings.yml",
+    show_default=True,
+    help="Settings file; also RELEASEBOT_CONFIG.",
+)
+
+
+class LazyGroup(click.Group):
+    """A group that imports the modules of some of its commands only when they are called or listed."""
+
+    lazy: ClassVar[dict[str, str]] = {
+        "review": "bot.cli_review:review",
+        "backtest": "bot.cli_review:backtest",
+        "sandbox": "bot.cli_sandbox:sandbox",
+    }
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands."""
+        return sorted({*super().list_commands(ctx), *self.lazy})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return the command of that name, importing it if need be."""
+        if cmd_name not in self.lazy:
+            return super().get_command(ctx, cmd_name)
+        from importlib import import_module
+
+        module, _, attribute = self.lazy[cmd_name].partition(":")
+        command: click.Command = getattr(import_module(module), attribute)
+        return command
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(version("metaspace-releasebot"), prog_name="releasebot")
+def cli() -> None:
+    """Release METASPACE to production from Slack."""
+
+
+@cli.command()
+@CONFIG
+def serve(config_path: Path) -> None:
+    """Run the bot until SIGTERM or Ctrl-C."""
+    from bot.app import serve as run
+
+    sys.exit(asyncio.run(run(_settings(config_path))))
+
+
+@cli.group()
+def config() -> None:
+    """Check, describe or start a settings file."""
+
+
+@config.command("check")
+@CONFIG
+def config_check(config_path: Path) -> None:
+    """Say whether the settings file is right."""
+    settings = _settings(config_path)
+    click.echo(f"{config_path} is right: {', '.join(settings.environments)}; {len(settings.people)} people.")
+
+
+@config.command("schema")
+def config_schema() -> None:
+    """Print the settings' JSON Schema, for editors."""
+    from bot.settings import Settings
+
+    click.echo(json.dumps(Settings.model_json_schema(), indent=2))
+
+
+@config.command("example")
+def config_example() -> None:
+    """Print a settings file to start from."""
+    from bot.settings_example import EXAMPLE
+
+    click.echo(EXAMPLE, nl=False)
+
+
+@cli.group()
+def checklists() -> None:
+    """List, show and check checklists."""
+
+
+@checklists.command("list")
+def checklists_list() -> None:
+    """List the checklists that come with the bot."""
+    from bot.checklists import shipped
+
+    for name, checklist in shipped().items():
+        click.echo(f"{name:24} {checklist.title}")
+
+
+@checklists.command("show")
+@click.argument("name")
+def checklists_show(name: str) -> None:
+    """Print one as YAML."""
+    from bot.checklists import text_of
+
+    click.echo(text_of(name), nl=False)
+
+
+@checklists.command("check")
+@click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def checklists_check(files: Sequence[Path]) -> None:
+    """Say whether checklist files are right; names file, line and step of what is not."""
+    from bot.checklists import load
+    from bot.steps.registry import load as load_steps
+
+    registry = load_steps()
+    for file in files:
+        checklist = load(file, registry)
+        click.echo(f"{file}: {checklist.name}, {len(checklist.steps)} steps.")
+
+
+@cli.group()
+def db() -> None:
+    """Look after the database."""
+
+
+@db.command("upgrade")
+@CONFIG
+def db_upgrade(config_path: Path) -> None:
+    """Bring the database's tables to this version (serve does it too)."""
+    from bot.engine.schema import current, upgrade
+
+    url = _settings(config_path).database.url.get_secret_value()
+    upgrade(url)
+    click.echo(f"The database is at revision {current(url)}.")
+
+
+@db.command("current")
+@CONFIG
+def db_current(config_path: Path) -> None:
+    """Print the revision of the database's tables."""
+    from bot.engine.schema import current
+
+    click.echo(current(_settings(config_path).database.url.get_secret_value()) or "empty")
+
+
+@cli.command()
+@CONFIG
+@click.option("--only", multiple=True, help="Try only these (ssh, git, github, slack, ansible, site, database).")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def doctor(config_path: Path, only: Sequence[str], *, as_json: bool) -> None:
+    """Try every system that a release needs, and say how to mend what fails."""
+    from bot.doctor import examine
+
+    findings = asyncio.run(examine(_settings(config_path), only=frozenset(only)))
+    if as_json:
+        click.echo(json.dumps([finding.to_json() for finding in findings], indent=2))
+    else:
+        for finding in findings:
+            click.echo(finding.line())
+    sys.exit(FINE if all(finding.ok for finding in findings) else FAILURE)
+
+
+def _settings(path: Path) -> Settings:
+    from bot.settings import load
+
+    return load(path)
+
+
+def main(argv: list[str] | None = None) -> Any:
+    """Run the command line; a `ReleaseError` becomes its sentence and its hint, never a traceback."""
+    try:
+        return cli.main(args=argv, prog_name="releasebot", standalone_mode=True)
+    except ReleaseError as error:
+        click.echo(f"releasebot: {error.message}", err=True)
+        if error.hint:
+            click.echo(f"  try: {error.hint}", err=True)
+        sys.exit(WRONG_USE if type(error).__name__ in {"WrongUse", "BadSettings"} else FAILURE)
+
+
+if __name__ == "__main__":
+    main()
