@@ -1,0 +1,138 @@
+"""Slack's mrkdwn: what comes from outside is shown as it was written and never acts (no mention, link, formatting or emoji)."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import unicodedata
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
+
+_ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
+_LOOKALIKES = {"*": "∗", "~": "∼", "`": "ʼ", "@": "@\u2060"}  # drawn the same, mean nothing to Slack
+_EMOJI = re.compile(r":(?=[\w+'-]+:)")
+_EDGE_UNDERSCORE = re.compile(r"(?<![^\W_])_|_(?![^\W_])")
+_UNIT = re.compile(r"<[^<>\n]*>|&(?:amp|lt|gt);|`[^`\n]*`|.", re.DOTALL)
+_BIDI = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
+MINUTE, HOUR, DAY = 60, 3600, 86400
+
+
+def size(text: str) -> int:
+    """Return the length as Slack may count it at worst, in UTF-16 units."""
+    return len(text.encode("utf-16-le", "replace")) // 2
+
+
+def one_line(text: str) -> str:
+    """Return the text on one line, without control and direction-changing characters."""
+    kept = (" " if unicodedata.category(c) in {"Cc", "Cs", "Zl", "Zp"} else c for c in text)
+    return " ".join("".join(c for c in kept if unicodedata.bidirectional(c) not in _BIDI).split())
+
+
+def shorten(text: str, limit: int) -> str:
+    """Cut plain text to at most ``limit`` units, with an ellipsis."""
+    if size(text) <= limit:
+        return text
+    while size(text) > limit - 1:
+        text = text[: -max(1, (size(text) - limit + 1) // 2)]
+    return text.rstrip() + "…"
+
+
+def escape(text: str, limit: int = 300) -> str:
+    """Make outside text harmless in mrkdwn, on one line, cut to ``limit`` characters before escaping."""
+    plain = shorten(one_line(text), limit)
+    if plain.startswith(">"):
+        plain = "›" + plain[1:]
+    plain = _EMOJI.sub("∶", plain)
+    plain = _EDGE_UNDERSCORE.sub("ˍ", plain)
+    return "".join(_ENTITIES.get(c) or _LOOKALIKES.get(c, c) for c in plain)
+
+
+def paragraphs(text: str, limit: int = 2000) -> str:
+    """Escape outside text of several lines, keeping the lines."""
+    return "\n".join(escape(line, limit) for line in shorten(text, limit).splitlines() if line.strip())
+
+
+def code(text: str, limit: int = 400) -> str:
+    """Show outside text as inline code, on one line."""
+    plain = shorten(one_line(text), limit).replace("`", "ʼ")
+    return f"`{''.join(_ENTITIES.get(c, c) for c in plain) or ' '}`"
+
+
+def command(argv: Sequence[str], limit: int = 600) -> str:
+    """Show an argument list as a person would type it into a shell."""
+    return code(shlex.join(argv), limit)
+
+
+def link(url: str, label: str, limit: int = 150) -> str:
+    """Link to a web page; an address that is none is left out and only the label shown."""
+    shown = escape(label, limit).replace("|", "¦")
+    if not re.match(r"https?://", url):
+        return shown
+    return f"<{quote(url, safe=_URL_SAFE).replace('&', '&amp;')}|{shown}>"
+
+
+_URL_SAFE = "%:/?#[]@!$&'()+,;=~-._"
+
+
+def mention(slack_id: str) -> str:
+    """Mention a person, if it is a Slack id; anything else is shown as text."""
+    return f"<@{slack_id}>" if re.fullmatch(r"[UW][A-Z0-9]+", slack_id) else escape(slack_id, 80)
+
+
+def sha(commit: str) -> str:
+    """Show a commit, eight digits of it."""
+    return code(commit[:8]) if commit else "unknown"
+
+
+def when(at: datetime, form: str = "{date_short_pretty} {time}") -> str:
+    """Show a time in the reader's own zone; UTC where Slack cannot."""
+    return f"<!date^{int(at.timestamp())}^{form}|{at:%Y-%m-%d %H:%M} UTC>"
+
+
+def clock(at: datetime) -> str:
+    """Show a time of day in the reader's zone."""
+    return when(at, "{time}")
+
+
+def duration(seconds: float) -> str:
+    """Show a length of time with its two largest units: ``48 s``, ``3 min 20 s``, ``2 h 5 min``, ``1 d 4 h``."""
+    whole = max(0, round(seconds))
+    if 0 < seconds < 1:
+        return "under 1 s"
+    for unit, name, below, below_name in (
+        (DAY, "d", HOUR, "h"),
+        (HOUR, "h", MINUTE, "min"),
+        (MINUTE, "min", 1, "s"),
+    ):
+        if whole >= unit:
+            rest = whole % unit // below
+            return f"{whole // unit} {name} {rest} {below_name}" if rest else f"{whole // unit} {name}"
+    return f"{whole} s"
+
+
+def count(number: int, noun: str, plural: str = "") -> str:
+    """Count things: ``1 commit``, ``2 commits``."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def listing(parts: Iterable[str], last: str = "and") -> str:
+    """Join words as in a sentence: ``a``, ``a and b``, ``a, b and c``."""
+    items = list(parts)
+    return f"{', '.join(items[:-1])} {last} {items[-1]}" if len(items) > 1 else "".join(items)
+
+
+def cut(text: str, limit: int) -> str:
+    """Cut mrkdwn without halving a link, a mention, an entity or a piece of code."""
+    if size(text) <= limit:
+        return text
+    kept, room = [], limit - 1
+    for unit in _UNIT.findall(text):
+        room -= size(unit)
+        if room < 0:
+            break
+        kept.append(unit)
+    return "".join(kept).rstrip() + "…"
