@@ -9,6 +9,7 @@ from bot.domain.plan import StepKind
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
+    from datetime import datetime
 
     from bot.domain.plan import Command, Plan, PlannedStep
     from bot.domain.release import Answer, Question
@@ -87,6 +88,21 @@ class StepEnvironment:
     drain_timeout: float = 1800  # seconds
     settle_timeout: float = 120  # seconds for programs and site to come up after a deploy
     poll: float = 2  # seconds between two looks at the world
+    configuration_branch: str = "master"
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What the engine measured of a release so far, in seconds. ``downtime`` is None when nobody watched."""
+
+    duration: float
+    downtime: float | None = None
+    unwatched: float = 0.0
+
+
+async def nothing_measured() -> Measured | None:
+    """Stand in where nothing is measured."""
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +118,8 @@ class StepContext:
     answer: Answer | None  # the decision that this step asked for, once there is one
     attempt: int
     report: Callable[[str, Mapping[str, object]], Awaitable[None]]  # progress: a sentence, and facts for the narrator
+    started_at: datetime | None = None  # when the release was confirmed; effects from before it are not its own
+    measured: Callable[[], Awaitable[Measured | None]] = nothing_measured
 
     @property
     def mark(self) -> str:
@@ -130,6 +148,8 @@ class Step(Protocol):
     costly_to_undo: ClassVar[bool]
     holds: ClassVar[tuple[Condition, ...]]
     params: ClassVar[frozenset[str]]  # the parameter names that a checklist may give it
+    needs: ClassVar[frozenset[str]]  # steps that a checklist must have before this one
+    after: ClassVar[frozenset[str]]  # steps that must stand before this one where a checklist has them
 
     def commands(
         self, plan: Plan, step: PlannedStep, environment: StepEnvironment, ports: Ports
@@ -160,6 +180,8 @@ class BaseStep:
     costly_to_undo: ClassVar[bool] = False
     holds: ClassVar[tuple[Condition, ...]] = ()
     params: ClassVar[frozenset[str]] = frozenset()
+    needs: ClassVar[frozenset[str]] = frozenset()
+    after: ClassVar[frozenset[str]] = frozenset()
 
     def commands(
         self,
