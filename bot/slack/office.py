@@ -1,0 +1,26 @@
+"""What commands ask of the rest of the bot. The composition root (`bot/app.py`) provides it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bot.settings import Settings
+
+
+class Office(Protocol):
+    """The services behind the commands."""
+
+    @property
+    def settings(self) -> Settings:
+        """The settings, as read at the start."""
+
+    @property
+    def desk(self) -> Any:
+        """Releases, questions, decisions and locks (`bot.engine.desk.Desk`)."""
+
+    @property
+    def commands(self) -> Sequence[Any]:
+        """Every command there is (`bot.slack.router.Command`), for help."""
