@@ -1,0 +1,155 @@
+"""``releasebot review`` and ``releasebot backtest``: reviews from any clone, without touching it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from contextlib import contextmanager
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ParamSpec
+
+import click
+
+from bot.domain.errors import ReleaseError, WrongUse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from bot.domain.review import Review
+    from integrations.history import GitHistory
+
+_DIFFERENT, _WRONG_USE = 1, 2
+_Args = ParamSpec("_Args")
+
+
+def _exits(command: Callable[_Args, None]) -> Callable[_Args, None]:
+    """Translate our errors once: a sentence, a hint, and 2 for wrong use or 1 for a failure."""
+
+    @wraps(command)
+    def wrapped(*args: _Args.args, **kwargs: _Args.kwargs) -> None:
+        try:
+            command(*args, **kwargs)
+        except ReleaseError as error:
+            click.echo(f"{error.message}{f' Try: {error.hint}' if error.hint else ''}", err=True)
+            sys.exit(_WRONG_USE if isinstance(error, WrongUse) else _DIFFERENT)
+
+    return wrapped
+
+
+@click.command()
+@click.option("--repo", required=True, type=click.Path(path_type=Path), help="A clone of METASPACE, bare or not.")
+@click.option("--base", default="release", show_default=True, help="Where production stands: a tag, branch or commit.")
+@click.option("--head", default="master", show_default=True, help="What is to be released.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@_exits
+def review(repo: Path, base: str, head: str, *, as_json: bool) -> None:
+    """Say what BASE...HEAD would ship and what it needs."""
+    from bot.reviewing import review_range
+
+    with _open(repo) as history:
+        found = review_range(history, base=base, head=head)
+    click.echo(_json(found.to_json()) if as_json else _page(found))
+
+
+@click.command()
+@click.option("--repo", required=True, type=click.Path(path_type=Path), help="A clone of METASPACE, bare or not.")
+@click.option("--truth", type=click.Path(path_type=Path), help="Compare with known ranges and print each difference.")
+@click.option("--json", "as_json", is_flag=True, help="Print the array of all reviews.")
+@_exits
+def backtest(repo: Path, truth: Path | None, *, as_json: bool) -> None:
+    """Review every pair of consecutive version tags, and compare with the truth where it is known."""
+    from bot.reviewing import backtest as run
+
+    known = _read_truth(truth) if truth else []
+    with _open(repo) as history:
+        history.prefetch(tag.sha for tag in history.version_tags())
+        reviews = list(run(history))
+    if as_json:
+        click.echo(_json([found.to_json() for found in reviews]))
+    elif not known:
+        click.echo(_table(reviews))
+    if truth and not _compare(reviews, known, quiet=as_json):
+        sys.exit(_DIFFERENT)
+
+
+@contextmanager
+def _open(repo: Path) -> Iterator[GitHistory]:
+    from integrations.history import GitHistory
+
+    with GitHistory(repo) as history:
+        yield history
+
+
+def _read_truth(path: Path) -> list[dict[str, Any]]:
+    try:
+        known = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise WrongUse(
+            f"{path} is no readable JSON: {error}.", hint="a file of the form of review-examples.json"
+        ) from error
+    if not isinstance(known, list) or not all(
+        isinstance(entry, dict) and {"from", "to"} <= entry.keys() for entry in known
+    ):
+        raise WrongUse(f"{path} is no list of ranges.", hint="a file of the form of review-examples.json")
+    return known
+
+
+def _compare(reviews: list[Review], known: list[dict[str, Any]], *, quiet: bool) -> bool:
+    from bot.truth import differences
+
+    by_range = {(found.base.ref, found.head.ref): found for found in reviews}
+    count = 0
+    for entry in known:
+        name = f"{entry['from']}..{entry['to']}"
+        found = by_range.get((entry["from"], entry["to"]))
+        lines = list(differences(found, entry)) if found else ["no such range in this clone"]
+        count += len(lines)
+        for line in lines:
+            click.echo(f"{name}: {line}", err=quiet)
+    click.echo(f"{len(known)} ranges compared, {count or 'no'} difference{'' if count == 1 else 's'}.", err=quiet)
+    return count == 0
+
+
+def _json(data: object) -> str:
+    return json.dumps(data, ensure_ascii=False, indent=1)
+
+
+def _table(reviews: list[Review]) -> str:
+    lines = [f"{'range':<20} {'commits':>7} {'pulls':>5}  {'strategy':<22} findings"]
+    for found in reviews:
+        kinds = [finding.kind.value for finding in found.findings]
+        counts = ", ".join(f"{kind} {kinds.count(kind)}" for kind in dict.fromkeys(kinds))
+        span = f"{found.base.ref}..{found.head.ref}"
+        lines.append(
+            f"{span:<20} {len(found.commits):>7} {len(found.pull_requests):>5}  {found.strategy.recommended:<22} {counts}"
+        )
+    return "\n".join(lines)
+
+
+def _page(found: Review) -> str:
+    """The review for a person at a terminal: what could not be seen first, then the advice, then its evidence."""
+    lines = [f"! {spot}" for spot in found.blind_spots]
+    lines.append(
+        f"{found.base.ref}...{found.head.ref}: {found.relation}, {len(found.commits)} commits, "
+        f"{len(found.pull_requests)} pull requests"
+    )
+    lines += [f"Strategy: {found.strategy.recommended}", *(f"  + {part}" for part in found.strategy.parts)]
+    lines += [f"  - {reason}" for reason in found.strategy.reasons]
+    if found.version.proposed:
+        lines.append(f"Version: {found.version.current} → {found.version.proposed}")
+        lines += [f"  a milestone? {sign}" for sign in found.version.milestone_candidates]
+    lines += ["Findings:"] if found.findings else ["No findings."]
+    for finding in found.findings:
+        place = f"{finding.path}:{finding.line}" if finding.line else finding.path
+        lines.append(f"  {finding.severity.upper():<9} {finding.kind.value:<18} {finding.subject}")
+        lines += [
+            f"            {text}"
+            for text in (place if place != finding.subject else "", finding.detail, finding.action)
+            if text
+        ]
+    lines += [f"  ({remark})" for remark in found.remarks]
+    lines += (
+        ["Notes:", *(f"  [{note.kind}] {note.title} #{note.number}" for note in found.notes)] if found.notes else []
+    )
+    return "\n".join(lines)

@@ -1,0 +1,52 @@
+"""What a rule may look at: a range, and the contents of its files on both sides."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bot.domain.changes import Change, History, Range, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+
+class Reading:
+    """A range while it is being reviewed. Rules add to ``blind_spots`` what they could not see, to ``remarks`` asides."""
+
+    def __init__(self, history: History, span: Range) -> None:
+        self.span = span
+        self.old = span.merge_base or span.base.sha
+        self.new = span.head.sha
+        self.blind_spots: list[str] = []
+        self.remarks: list[str] = []
+        self._history = history
+
+    def changes(self, *, under: str = "", ending: str = "") -> Iterator[Change]:
+        """The changes whose new or old path lies under a folder and ends so."""
+        for change in self.span.changes:
+            for path in {change.path, change.before}:
+                if path.startswith(under) and path.endswith(ending):
+                    yield change
+                    break
+
+    def before(self, change: Change) -> str | None:
+        """The file's text in the base; None where it was absent."""
+        return self._text(change.old_blob, change.before) if change.status is not Status.ADDED else None
+
+    def after(self, change: Change) -> str | None:
+        """The file's text in the head; None where it is absent."""
+        return self._text(change.new_blob, change.path) if change.status is not Status.DELETED else None
+
+    def files(self, *, commit: str, under: str) -> Mapping[str, str]:
+        """Path → blob at or below ``under``."""
+        return self._history.files(commit=commit, under=under)
+
+    def blob(self, blob: str, path: str) -> str:
+        """A blob's text, empty (and a blind spot) where the clone lacks it."""
+        return self._text(blob, path) or ""
+
+    def _text(self, blob: str, path: str) -> str | None:
+        text = self._history.blob(blob=blob) if blob else None
+        if text is None and blob:
+            self.blind_spots.append(f"This clone lacks the contents of {path}: it was judged by its name alone.")
+        return text

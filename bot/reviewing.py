@@ -1,0 +1,58 @@
+"""Putting a review together: a history, read through its port, and the rules."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from bot.domain import milestones, notes
+from bot.domain.review import Review, VersionProposal, pull_requests
+from bot.domain.rules import Reading, find, paths
+from bot.domain.strategy import recommend
+from bot.domain.version import Bump
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bot.domain.changes import History, Range
+    from bot.domain.findings import Finding
+
+
+def review_range(history: History, *, base: str, head: str) -> Review:
+    """Review ``base...head``. Blocks: run it in a thread. Raises WrongUse for names that are no commits.
+
+    What cannot be read (a file that does not parse, a schema that does not build) becomes a blind spot; the review comes anyway.
+    """
+    span = history.compare(base=base, head=head)
+    reading = Reading(history, span)
+    findings = find(reading)
+    pulls = pull_requests(span.commits)
+    url = history.web_url()
+    return Review(
+        base=span.base,
+        head=span.head,
+        merge_base=span.merge_base,
+        relation=span.relation,
+        compare_url=f"{url}/compare/{span.base.ref}...{span.head.ref}" if url else "",
+        commits=span.commits,
+        pull_requests=pulls,
+        findings=findings,
+        strategy=recommend(findings),
+        version=_propose(history, span, findings),
+        notes=tuple(notes.draft_all(pulls)),
+        blind_spots=tuple(dict.fromkeys((*span.blind_spots, *reading.blind_spots))),
+        remarks=tuple(dict.fromkeys((*paths.remarks(span.changes), *reading.remarks))),
+    )
+
+
+def backtest(history: History) -> Iterator[Review]:
+    """A review of every pair of consecutive version tags, oldest first."""
+    for older, newer in pairwise(history.version_tags()):
+        yield review_range(history, base=str(older.version), head=str(newer.version))
+
+
+def _propose(history: History, span: Range, findings: tuple[Finding, ...]) -> VersionProposal:
+    """A patch on the version that base stands at: minor and major are declared by a person, never found in a diff."""
+    current = history.version_at(commit=span.base.sha)
+    proposed = current.next(Bump.PATCH) if current else None
+    return VersionProposal(current, proposed, Bump.PATCH, tuple(milestones.candidates(span, findings)))

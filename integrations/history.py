@@ -1,0 +1,374 @@
+"""A Git repository's history, read fast and never written.
+
+Three processes serve any number of questions: one ``git log`` for the commits' graph, one ``git diff-tree --stdin`` for
+differences, one ``git cat-file --batch`` for contents. Bare, shallow and partial clones work; a partial clone is never
+made to fetch (its protocols are all forbidden), so a clone that is being looked at stays exactly as it was.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import os
+import re
+import subprocess
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Self
+
+from bot.domain.changes import Change, Commit, Range, Ref, Relation, Status, Tag
+from bot.domain.errors import Unavailable, WrongUse
+from bot.domain.version import Version
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from types import TracebackType
+
+_ENVIRONMENT = {"GIT_OPTIONAL_LOCKS": "0", "GIT_ALLOW_PROTOCOL": "", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
+_LOG_FORMAT = "%H%n%T%n%P%n%ct%n%an%n%ae%n%s"
+_END = b"=end of this pair="
+_GITHUB = re.compile(r"github\.com[:/]+([\w.-]+/[\w.-]+?)(?:\.git)?/?$")
+_POSSIBLE_NAME = re.compile(r"[^-:\s\x00-\x1f\x7f][^\s\x00-\x1f\x7f]{0,249}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Node:
+    commit: Commit
+    tree: str
+    position: int
+
+
+class GitHistory:
+    """Implements `bot.domain.changes.History` over a clone at ``path``. Close it, or use it in a ``with`` block."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._git_dir = _git_directory(Path(path))
+        self._environment = {**os.environ, **_ENVIRONMENT}
+        for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY"):
+            self._environment.pop(name, None)
+        self._objects: _Process | None = None
+        self._differ: _Process | None = None
+        self._nodes: dict[str, _Node] = {}
+        self._ancestors: dict[str, frozenset[str]] = {}
+        self._trees: dict[str, tuple[tuple[str, str, bool], ...]] = {}
+        self._tags: tuple[Tag, ...] | None = None
+        self._url: str | None = None
+        self.shallow = (self._git_dir / "shallow").exists()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the reading processes; asking again starts them anew."""
+        for process in (self._objects, self._differ):
+            if process is not None:
+                process.close()
+        self._objects = self._differ = None
+
+    # -- the port
+
+    def compare(self, *, base: str, head: str) -> Range:
+        """What head has that base lacks. Raises WrongUse for unknown names, Unavailable for a damaged repository."""
+        old, new = self._resolve(base), self._resolve(head)
+        self._load((old.sha, new.sha))
+        merge_base, relation = self._relate(old.sha, new.sha)
+        missing = self._reached(new.sha) - self._reached(old.sha)
+        nodes = sorted((self._nodes[sha] for sha in missing), key=lambda node: node.position)
+        changes, unread = self._changes(merge_base or old.sha, new.sha)
+        blind = (*self._blind_spots(merge_base), *unread)
+        return Range(old, new, merge_base, relation, tuple(node.commit for node in nodes), changes, blind)
+
+    def blob(self, *, blob: str) -> str | None:
+        """The text of a blob; None where the clone lacks it. What is no UTF-8 is replaced, never refused."""
+        found = self._object(blob)
+        return found[2].decode("utf-8", "replace") if found and found[1] == "blob" else None
+
+    def files(self, *, commit: str, under: str) -> Mapping[str, str]:
+        """Path → blob of every file at or below ``under`` in a commit."""
+        found = self._object(f"{commit}:{under.rstrip('/')}")
+        if found is None:
+            return {}
+        if found[1] == "blob":
+            return {under: found[0]}
+        return dict(self._walk(found[0], under.rstrip("/") + "/" if under else ""))
+
+    def version_tags(self) -> Sequence[Tag]:
+        """Tags x.y.z in numeric order; annotated ones by the commit that they point at."""
+        if self._tags is None:
+            lines = self._run(
+                "for-each-ref", "--format=%(refname:strip=2)%09%(*objectname)%09%(objectname)", "refs/tags"
+            )
+            self._tags = tuple(sorted(_parse_tags(lines), key=lambda tag: tag.version))
+        return self._tags
+
+    def version_at(self, *, commit: str) -> Version | None:
+        """The version that marks a commit, else the newest one that it contains."""
+        marks = [tag.version for tag in self.version_tags() if tag.sha == commit]
+        if marks:
+            return max(marks)
+        self._load((commit,))
+        reached = self._reached(commit)
+        return max((tag.version for tag in self.version_tags() if tag.sha in reached), default=None)
+
+    def web_url(self) -> str:
+        """GitHub's page of origin, if origin is there; METASPACE's name is taken from nowhere else."""
+        if self._url is None:
+            self._url = self._read_url()
+        return self._url
+
+    def _read_url(self) -> str:
+        with contextlib.suppress(Unavailable):
+            if match := _GITHUB.search(self._run("config", "--get", "remote.origin.url").strip()):
+                return f"https://github.com/{match[1]}"
+        return ""
+
+    def prefetch(self, commits: Iterable[str]) -> None:
+        """Read the graph behind many commits at once; only makes later questions faster."""
+        self._load(tuple(commits))
+
+    # -- names and the graph
+
+    def _resolve(self, name: str) -> Ref:
+        if not _POSSIBLE_NAME.fullmatch(name):
+            raise WrongUse(f"{name[:60]!r} cannot be the name of a commit.", hint="a tag, a branch or a commit's SHA")
+        for candidate in (f"refs/tags/{name}", name, f"refs/remotes/origin/{name}"):
+            found = self._object(f"{candidate}^{{commit}}")
+            if found is not None and found[1] == "commit":
+                return Ref(name, found[0])
+        raise WrongUse(f"{name[:60]!r} is no tag, branch or commit here.", hint=self._suggest(name))
+
+    def _suggest(self, name: str) -> str:
+        names = self._run("for-each-ref", "--format=%(refname:lstrip=2)", "refs/tags", "refs/heads").splitlines()
+        close = difflib.get_close_matches(name, names, n=3)
+        known = f"did you mean {' or '.join(close)}?" if close else "git tag and git branch list the names"
+        return known + (" This clone is shallow: fetch more of it." if self.shallow else "")
+
+    def _load(self, tips: Sequence[str]) -> None:
+        wanted = [sha for sha in dict.fromkeys(tips) if sha not in self._nodes]
+        if not wanted:
+            return
+        arguments = "\n".join([*wanted, *(f"^{sha}" for sha in self._ancestors)])
+        text = self._run(
+            "log", "-z", "--no-show-signature", "--encoding=UTF-8", f"--format={_LOG_FORMAT}", "--stdin", feed=arguments
+        )
+        start = len(self._nodes)
+        for position, record in enumerate(filter(None, text.split("\0"))):
+            node = _node(record, start + position)
+            self._nodes.setdefault(node.commit.sha, node)
+
+    def _reached(self, tip: str) -> frozenset[str]:
+        if tip not in self._ancestors:
+            seen: set[str] = set()
+            queue = [tip]
+            while queue:
+                sha = queue.pop()
+                if sha in seen or sha not in self._nodes:
+                    continue
+                if sha in self._ancestors:
+                    seen |= self._ancestors[sha]
+                    continue
+                seen.add(sha)
+                queue.extend(self._nodes[sha].commit.parents)
+            self._ancestors[tip] = frozenset(seen)
+        return self._ancestors[tip]
+
+    def _relate(self, base: str, head: str) -> tuple[str | None, Relation]:
+        if base == head:
+            return base, Relation.IDENTICAL
+        if base in self._reached(head):
+            return base, Relation.AHEAD
+        if head in self._reached(base):
+            return head, Relation.BEHIND
+        with contextlib.suppress(Unavailable):
+            return self._run("merge-base", base, head).strip() or None, Relation.DIVERGED
+        return None, Relation.DIVERGED
+
+    def _blind_spots(self, merge_base: str | None) -> Iterator[str]:
+        if self.shallow:
+            yield "This clone is shallow: commits before its edge were not seen (git fetch --unshallow)."
+        if merge_base is None:
+            yield "The two sides share no commit that this clone has: they were compared file by file."
+
+    # -- differences
+
+    def _changes(self, old: str, new: str) -> tuple[tuple[Change, ...], tuple[str, ...]]:
+        trees = self._nodes[old].tree, self._nodes[new].tree
+        if self._differ is None:
+            self._differ = self._start("diff-tree", "--stdin", "-r", "-z", "--raw", "--no-abbrev", "-M", "-l2000")
+        try:
+            return tuple(_parse_raw(self._differ.pair(*trees))), ()
+        except BrokenPipeError:
+            self._differ.close()
+            self._differ = None
+        return self._changes_without_contents(*trees)
+
+    def _changes_without_contents(self, old: str, new: str) -> tuple[tuple[Change, ...], tuple[str, ...]]:
+        """Renames are found by contents. Where the clone lacks some (a partial clone), those files are left out of it."""
+        plain = tuple(_parse_raw(self._diff(old, new, "--no-renames")))
+        absent = tuple(
+            change for change in plain if any(self._absent(blob) for blob in (change.old_blob, change.new_blob))
+        )
+        if not absent:
+            raise Unavailable("Git could not compare the two commits.", hint="git fsck on the clone")
+        outside = [f":(top,exclude,literal){change.path}" for change in absent]
+        return (*_parse_raw(self._diff(old, new, "-M", "-l2000", "--", ":/", *outside)), *absent), ()
+
+    def _diff(self, old: str, new: str, *options: str) -> bytes:
+        if "--" in options:
+            split = options.index("--")
+            options, paths = options[:split], options[split:]
+        else:
+            paths = ()
+        return self._run("diff-tree", "-r", "-z", "--raw", "--no-abbrev", *options, old, new, *paths).encode(
+            "utf-8", "surrogateescape"
+        )
+
+    def _absent(self, blob: str) -> bool:
+        return bool(blob) and self._object(blob) is None
+
+    # -- objects
+
+    def _object(self, name: str) -> tuple[str, str, bytes] | None:
+        if self._objects is None:
+            self._objects = self._start("cat-file", "--batch")
+        try:
+            return self._objects.object(name)
+        except BrokenPipeError:
+            self._objects.close()
+            self._objects = None
+            return None
+
+    def _walk(self, tree: str, prefix: str) -> Iterator[tuple[str, str]]:
+        for name, sha, is_tree in self._entries(tree):
+            if is_tree:
+                yield from self._walk(sha, f"{prefix}{name}/")
+            else:
+                yield f"{prefix}{name}", sha
+
+    def _entries(self, tree: str) -> tuple[tuple[str, str, bool], ...]:
+        if tree not in self._trees:
+            found = self._object(tree)
+            self._trees[tree] = tuple(_parse_tree(found[2], len(tree) // 2)) if found else ()
+        return self._trees[tree]
+
+    # -- processes
+
+    def _start(self, *arguments: str) -> _Process:
+        return _Process(["git", f"--git-dir={self._git_dir}", *arguments], self._environment)
+
+    def _run(self, *arguments: str, feed: str = "") -> str:
+        command = ["git", f"--git-dir={self._git_dir}", *arguments]
+        done = subprocess.run(command, input=feed.encode(), capture_output=True, check=False, env=self._environment)
+        if done.returncode:
+            reason = done.stderr.decode("utf-8", "replace").strip().splitlines()
+            raise Unavailable(
+                f"git {arguments[0]} failed: {reason[-1] if reason else done.returncode}", hint="git fsck on the clone"
+            )
+        return done.stdout.decode("utf-8", "surrogateescape" if arguments[0] == "diff-tree" else "replace")
+
+
+class _Process:
+    """A Git process that answers one question after another."""
+
+    def __init__(self, command: list[str], environment: Mapping[str, str]) -> None:
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment
+        )
+        if self._process.stdin is None or self._process.stdout is None:  # pragma: no cover - asked for just above
+            raise Unavailable("git started without pipes.")
+        self._questions: IO[bytes] = self._process.stdin
+        self._answers: IO[bytes] = self._process.stdout
+
+    def object(self, name: str) -> tuple[str, str, bytes] | None:
+        """(object name, type, contents), or None where there is none. Raises BrokenPipeError if Git died."""
+        self._ask(name.encode("utf-8", "surrogateescape") + b"\n")
+        header = self._answers.readline()
+        if not header:
+            raise BrokenPipeError
+        words = header.rsplit(b" ", 2)
+        if len(words) != 3 or not words[2].strip().isdigit():  # noqa: PLR2004 - "name type size"
+            return None
+        contents = self._answers.read(int(words[2]) + 1)[:-1]
+        return words[0].decode(), words[1].decode(), contents
+
+    def pair(self, old: str, new: str) -> bytes:
+        """The raw differences of two trees. A line that is no object name is echoed by diff-tree: the end mark."""
+        self._ask(f"{old} {new}\n".encode() + _END + b"\n")
+        parts: list[bytes] = []
+        while True:
+            part = self._answers.readline()
+            if not part:
+                raise BrokenPipeError
+            if part.endswith(_END + b"\n"):
+                parts.append(part[: -len(_END) - 1])
+                break
+            parts.append(part)
+        return b"".join(parts)[len(old) + len(new) + 2 :]  # behind the line that repeats the pair
+
+    def _ask(self, question: bytes) -> None:
+        self._questions.write(question)
+        self._questions.flush()
+
+    def close(self) -> None:
+        with contextlib.suppress(BrokenPipeError):
+            self._questions.close()
+        self._answers.close()
+        self._process.wait()
+
+
+def _git_directory(path: Path) -> Path:
+    """Where the objects are, for work trees, linked work trees and bare clones alike."""
+    import git
+
+    try:
+        with git.Repo(path, search_parent_directories=False) as repository:
+            return Path(repository.common_dir if repository.bare else repository.git_dir).resolve()
+    except (git.InvalidGitRepositoryError, git.NoSuchPathError) as error:
+        raise WrongUse(
+            f"{path} is no Git repository.", hint="--repo takes the folder of a clone, bare or not"
+        ) from error
+
+
+def _node(record: str, position: int) -> _Node:
+    sha, tree, parents, seconds, author, email, subject = record.lstrip("\n").split("\n", 6)
+    when = datetime.fromtimestamp(int(seconds), UTC)
+    return _Node(Commit(sha, subject, author, email, when, tuple(parents.split())), tree, position)
+
+
+def _parse_tags(lines: str) -> Iterator[Tag]:
+    for line in lines.splitlines():
+        name, peeled, direct = line.split("\t")
+        version = Version.try_parse(name)
+        if version is not None and str(version) == name:
+            yield Tag(version, peeled or direct)
+
+
+def _parse_raw(raw: bytes) -> Iterator[Change]:
+    fields = iter(raw.decode("utf-8", "surrogateescape").split("\0"))
+    for header in fields:
+        if not header.startswith(":"):
+            continue
+        _, _, old, new, letter = header[1:].split(" ")
+        first = next(fields)
+        renamed = letter[0] in "RC"
+        path = next(fields) if renamed else first
+        yield Change(
+            Status(letter[0]), path, first if renamed else "", old if int(old, 16) else "", new if int(new, 16) else ""
+        )
+
+
+def _parse_tree(contents: bytes, width: int) -> Iterator[tuple[str, str, bool]]:
+    start = 0
+    while start < len(contents):
+        space, end = contents.index(b" ", start), contents.index(b"\0", start)
+        name = contents[space + 1 : end].decode("utf-8", "surrogateescape")
+        sha = contents[end + 1 : end + 1 + width].hex()
+        if contents[start:space] != b"160000":  # a submodule's commit is not in this repository
+            yield name, sha, contents[start:space] == b"40000"
+        start = end + 1 + width
