@@ -1,0 +1,132 @@
+"""A checklist: the steps of a strategy in order, as a team may customise them, and what can be wrong with one."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from bot.domain.plan import StepKind
+
+Part = Literal["es_update", "manual_migrations"]
+PARTS: tuple[Part, ...] = ("es_update", "manual_migrations")  # what findings may switch on (DESIGN.md, strategy)
+MANUAL = "manual"  # the step that a checklist's own sentence becomes
+
+
+@dataclass(frozen=True, slots=True)
+class StepFacts:
+    """What a checklist and a plan need to know of a step, without its code."""
+
+    id: str
+    version: int
+    title: str
+    kind: StepKind
+    skip: str
+    costly_to_undo: bool = False
+    params: frozenset[str] = frozenset()
+    needs: frozenset[str] = frozenset()  # must stand before it
+    after: frozenset[str] = frozenset()  # must stand before it, where they stand at all
+
+
+Catalogue = dict[str, StepFacts]
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One line of a checklist. ``part``: only where findings switch it on. ``unless_hotfix``: left out of a hotfix."""
+
+    key: str
+    step: str
+    line: int
+    title: str = ""
+    params: Mapping[str, object] = field(default_factory=dict)
+    part: str = ""
+    unless_hotfix: bool = False
+    assignee: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Checklist:
+    """A named checklist and the very text it was read from, which a release keeps."""
+
+    name: str
+    title: str
+    description: str
+    items: tuple[Item, ...]
+    text: str
+    file: str = ""
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of the text."""
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+    @property
+    def reference(self) -> str:
+        """Name and SHA-256: what a plan is said to be made from."""
+        return f"{self.name}@{self.sha256}"
+
+    @property
+    def parts(self) -> frozenset[str]:
+        """The optional parts that it has."""
+        return frozenset(item.part for item in self.items if item.part)
+
+
+def complaints(checklist: Checklist, catalogue: Mapping[str, StepFacts]) -> list[str]:
+    """Say everything that is wrong with a checklist, one sentence each, with file, line and step. Empty: nothing is."""
+    return [
+        f"{checklist.file or checklist.name}, line {line}, step {key}: {what}"
+        for line, key, what in sorted(
+            [*_twice(checklist), *_unknown(checklist, catalogue), *_misplaced(checklist, catalogue)]
+        )
+    ]
+
+
+Complaint = tuple[int, str, str]
+
+
+def _twice(checklist: Checklist) -> Iterator[Complaint]:
+    first: dict[str, int] = {}
+    for item in checklist.items:
+        if item.key in first:
+            yield (
+                item.line,
+                item.key,
+                f"the key {item.key!r} stands already in line {first[item.key]}; give one another `key`.",
+            )
+        first.setdefault(item.key, item.line)
+
+
+def _unknown(checklist: Checklist, catalogue: Mapping[str, StepFacts]) -> Iterator[Complaint]:
+    for item in checklist.items:
+        facts = catalogue.get(item.step)
+        if facts is None:
+            yield item.line, item.key, f"there is no step {item.step!r}.{suggestion(item.step, catalogue)}"
+            continue
+        for name in sorted(set(item.params) - facts.params):
+            takes = f"it takes {', '.join(sorted(facts.params))}" if facts.params else "it takes none"
+            yield item.line, item.key, f"unknown parameter {name!r}; {takes}."
+
+
+def _misplaced(checklist: Checklist, catalogue: Mapping[str, StepFacts]) -> Iterator[Complaint]:
+    anywhere = {item.step for item in checklist.items}
+    before: set[str] = set()
+    for item in checklist.items:
+        facts = catalogue.get(item.step)
+        for other in sorted((facts.needs | facts.after) - before if facts else ()):
+            if other in anywhere:
+                yield item.line, item.key, f"it must come after {other}."
+            elif facts and other in facts.needs:
+                yield item.line, item.key, f"it needs {other} before it, which the checklist lacks."
+        before.add(item.step)
+
+
+def suggestion(word: str, known: Mapping[str, object] | frozenset[str] | tuple[str, ...]) -> str:
+    """Return `` Did you mean 'x'?`` or the words there are, for the end of a complaint."""
+    near = difflib.get_close_matches(word, list(known), n=1)
+    return f" Did you mean {near[0]!r}?" if near else f" There are: {', '.join(sorted(known))}."

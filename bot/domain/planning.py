@@ -1,0 +1,217 @@
+"""From a checklist and the facts of a release to a plan. Pure: the same facts make the same plan."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from bot.domain.checklist import MANUAL, Item
+from bot.domain.errors import WrongUse
+from bot.domain.plan import Plan, PlannedStep
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+
+    from bot.domain.checklist import Checklist, StepFacts
+    from bot.domain.plan import Command
+    from bot.domain.world import CommitInfo
+
+CI = "ci_green"
+MERGE = "master_contains_release"
+NOTES = "notes"
+ANNOUNCE = "announce_start"
+CI_OF_MERGE = "ci_green_merge"
+_SHA = re.compile(r"[0-9a-f]{40}")
+_TAG = re.compile(r"[a-z][a-z0-9-]{0,63}")
+
+
+@dataclass(frozen=True, slots=True)
+class Merge:
+    """The merge of release's own commits into master that a plan begins with (docs/decisions/0003-hotfix-merge.md)."""
+
+    ours: str  # master as the plan saw it
+    theirs: str  # release as the plan saw it
+    commits: tuple[CommitInfo, ...] = ()  # what release has and master lacks, newest first
+
+
+@dataclass(frozen=True, slots=True)
+class Pinned:
+    """The range of a release. ``base`` is where origin's release is, or for a hotfix what was last proved live."""
+
+    base: str
+    head: str
+    merge: Merge | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ManualStep:
+    """Something that a person does in this one release. ``before``: a key of the plan; empty is before it is announced."""
+
+    text: str
+    before: str = ""
+    assignee: str = ""
+    note: str = ""
+
+
+def make_plan(
+    checklist: Checklist,
+    *,
+    catalogue: Mapping[str, StepFacts],
+    commands: Callable[[Plan, PlannedStep], tuple[Command, ...]],
+    environment: str,
+    base: str,
+    head: str,
+    version: str,
+    previous_version: str,
+    hotfix: bool = False,
+    tags: Sequence[str] = (),
+    parts: Collection[str] = (),
+    manual_steps: Sequence[ManualStep] = (),
+    notes: str = "",
+    merge: Merge | None = None,
+) -> Plan:
+    """Order the concrete steps of one release.
+
+    A part that is not switched on is left out, and so is what a hotfix does not do. ``notes`` are the drafted lines. With
+    ``merge``, CI is asked of master before it and of the merge after it. Raises `WrongUse` for facts that make no plan.
+    """
+    _refuse(checklist, base=base, head=head, tags=tags, parts=parts, hotfix=hotfix, merge=merge)
+    items = [item for item in checklist.items if _wanted(item, hotfix=hotfix, parts=parts)]
+    items = _with_manual(items, manual_steps)
+    ci_again = merge is not None and _before(items, CI, MERGE)
+    steps = list(_planned(items, catalogue, given=_given(notes, merge, ci_again=ci_again)))
+    plan = Plan(
+        environment=environment,
+        strategy=checklist.name,
+        checklist=checklist.reference,
+        base=base,
+        head=head,
+        version=version,
+        previous_version=previous_version,
+        hotfix=hotfix,
+        tags=tuple(sorted(set(tags))),
+        steps=tuple(_with_ci_of_merge(steps) if ci_again else steps),
+    )
+    return replace(plan, steps=tuple(replace(step, commands=commands(plan, step)) for step in plan.steps))
+
+
+def merge_message(*, master: str, release: str) -> str:
+    """Return the merge commit's message. Fixed words: the merge must be the same commit wherever it is made again."""
+    return f"Merge branch '{release}' into {master}"
+
+
+def planned_merge(plan: Plan) -> Merge | None:
+    """Return the merge that the plan begins with, if it has one."""
+    for step in plan.steps:
+        merge = step.params.get("merge")
+        if step.step == MERGE and isinstance(merge, dict):
+            return Merge(ours=str(merge["ours"]), theirs=str(merge["theirs"]))
+    return None
+
+
+def loose_ends(facts: Iterable[Mapping[str, object]]) -> tuple[str, ...]:
+    """What a release still owes, from the facts that its steps reported and proved, oldest first.
+
+    ``owes`` maps a name to a sentence; ``settles`` lists names. A step reports ``owes`` right before the effect, so that
+    an abort in the middle leaves it known.
+    """
+    open_ends: dict[str, str] = {}
+    for one in facts:
+        owes, settles = one.get("owes"), one.get("settles")
+        if isinstance(owes, dict):
+            open_ends.update({str(name): str(sentence) for name, sentence in owes.items()})
+        for name in settles if isinstance(settles, list | tuple) else ():
+            open_ends.pop(str(name), None)
+    return tuple(open_ends.values())
+
+
+def _wanted(item: Item, *, hotfix: bool, parts: Collection[str]) -> bool:
+    return (not item.part or item.part in parts) and not (hotfix and item.unless_hotfix)
+
+
+def _refuse(
+    checklist: Checklist,
+    *,
+    base: str,
+    head: str,
+    tags: Sequence[str],
+    parts: Collection[str],
+    hotfix: bool,
+    merge: Merge | None,
+) -> None:
+    if not _SHA.fullmatch(head) or not _SHA.fullmatch(base):
+        raise WrongUse("A plan needs full commit ids.", hint="/release review")
+    for tag in tags:
+        if not _TAG.fullmatch(tag):
+            raise WrongUse(f"{tag[:64]!r} is no Ansible tag.", hint="for example: --only sm-graphql,sm-web-app")
+    if missing := sorted(set(parts) - checklist.parts):
+        raise WrongUse(
+            f"The checklist {checklist.name} has no part {', '.join(missing)}.", hint="choose another strategy"
+        )
+    if merge and (hotfix or MERGE not in {item.step for item in checklist.items}):
+        raise WrongUse(
+            f"release has commits that master lacks, and {checklist.name} does not merge them.",
+            hint=f"put the step {MERGE} into the checklist, or merge by hand and start again",
+        )
+
+
+def _with_manual(items: list[Item], manual_steps: Sequence[ManualStep]) -> list[Item]:
+    keys = {item.key for item in items}
+    for number, manual in enumerate(manual_steps, start=1):
+        if manual.before and manual.before not in keys:
+            raise WrongUse(
+                f"There is no step {manual.before!r} to put {manual.text!r} before.", hint=", ".join(sorted(keys))
+            )
+        wanted = manual.before or next((item.key for item in items if item.step == ANNOUNCE), "")
+        at = next((place for place, item in enumerate(items) if item.key == wanted), len(items))
+        key = next(key for key in _keys(f"by_hand_{number}") if key not in keys)
+        keys.add(key)
+        items.insert(at, Item(key, MANUAL, 0, title=manual.text, assignee=manual.assignee, note=manual.note))
+    return items
+
+
+def _keys(wish: str) -> Iterator[str]:
+    while True:
+        yield wish
+        wish += "_"
+
+
+def _before(items: Sequence[Item], first: str, second: str) -> bool:
+    order = [item.step for item in items]
+    return first in order and second in order and order.index(first) < order.index(second)
+
+
+def _given(notes: str, merge: Merge | None, *, ci_again: bool) -> dict[str, dict[str, object]]:
+    given: dict[str, dict[str, object]] = {NOTES: {"draft": notes}}
+    if merge and ci_again:
+        given[CI] = {"commit": merge.ours}
+    if merge:
+        given[MERGE] = {"merge": {"ours": merge.ours, "theirs": merge.theirs}}
+    return given
+
+
+def _planned(
+    items: Iterable[Item], catalogue: Mapping[str, StepFacts], *, given: Mapping[str, Mapping[str, object]]
+) -> Iterator[PlannedStep]:
+    for item in items:
+        facts = catalogue[item.step]
+        said = {name: value for name, value in (("assignee", item.assignee), ("note", item.note)) if value}
+        yield PlannedStep(
+            key=item.key,
+            step=item.step,
+            version=facts.version,
+            title=item.title or facts.title,
+            kind=facts.kind,
+            params={**item.params, **said, **given.get(item.step, {})},
+            costly_to_undo=facts.costly_to_undo,
+        )
+
+
+def _with_ci_of_merge(steps: list[PlannedStep]) -> Iterator[PlannedStep]:
+    ci = next((step for step in steps if step.step == CI), None)
+    for step in steps:
+        yield step
+        if step.step == MERGE and ci:
+            params = {name: value for name, value in ci.params.items() if name != "commit"}
+            yield replace(ci, key=CI_OF_MERGE, title=f"{ci.title}, for the merge", params=params)
