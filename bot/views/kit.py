@@ -107,7 +107,7 @@ def lines(items: Sequence[str], *, room: int, rest: str = "… and {n} more.") -
     for index, item in enumerate(items):
         line = cut(item, limits.SECTION)
         if size(line) + 1 > left:
-            chunks[-1].append(rest.format(n=len(items) - index)) if chunks[-1] else None
+            chunks[-1].append(rest.format(n=len(items) - index))
             break
         if used + size(line) + 1 > limits.SECTION - 100:
             chunks.append([])

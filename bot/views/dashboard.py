@@ -1,0 +1,208 @@
+"""A release's first message: the live dashboard, and what remains of it once the release has ended."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bot.domain.release import FINISHED, ReleaseState, StepState
+from bot.views import ids, kit, question
+from bot.views.plan import facts_line
+from bot.views.states import RELEASE, STEP
+from bot.views.text import clock, code, count, duration, escape, mention, shorten, when
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from slack_sdk.models.blocks import Block, ButtonElement
+
+    from bot.domain.readmodel import Problem, ReleaseView, StepView
+
+_BAR = 12
+_TROUBLE = frozenset({StepState.FAILED, StepState.ERROR})
+_ENDED = frozenset({StepState.DONE, StepState.SKIPPED})
+
+
+def dashboard(release: ReleaseView) -> kit.Message:
+    """Show a release as it stands. It is drawn from the release alone, so drawing it again changes nothing."""
+    head = title(release)
+    blocks: list[Block] = [
+        kit.header(head),
+        kit.section("\n".join(_summary(release))),
+        *_trouble(release),
+        *(part for one in release.questions for part in question.block(one)),
+        *kit.lines([_step(n, one) for n, one in enumerate(release.steps, 1)], room=6500),
+        *_loose_ends(release),
+        *kit.actions("release", controls(release)),
+        kit.context(_footer(release)),
+    ]
+    return kit.message(f"{escape(head)}. {headline(release)}", blocks)
+
+
+def title(release: ReleaseView) -> str:
+    """Name a release and its state, in plain text."""
+    partial = " (partial)" if release.plan.partial else ""
+    return f"{release.plan.version} to {release.environment}{partial}: {RELEASE[release.state]}"
+
+
+def headline(release: ReleaseView) -> str:
+    """Say in one sentence what goes on and what is next (mrkdwn)."""
+    steps = count(len(release.steps), "step")
+    match release.state:
+        case ReleaseState.PLANNED:
+            return "Nothing has been done yet."
+        case ReleaseState.SUCCEEDED:
+            return f"All {steps} ended in {_length(release)}."
+        case ReleaseState.ABORTED:
+            return f"Ended after {_length(release)} with {_done(release)} of {steps} done."
+        case ReleaseState.ABORTING:
+            return "No new step begins; the one in work is let finish."
+        case _:
+            return _at_work(release)
+
+
+def _at_work(release: ReleaseView) -> str:
+    if release.current is None:
+        return "The last step has ended."
+    name = escape(release.current.title)
+    if release.state is ReleaseState.PAUSED:
+        return f"Nothing runs. Resume goes on with: {name}."
+    return f"{'Stopped at' if release.state is ReleaseState.STOPPED else 'Now'}: {name}."
+
+
+def controls(release: ReleaseView) -> list[ButtonElement]:
+    """Give the buttons that are legal in this state, and no others."""
+    step = release.current
+    value = {"release": release.id, "step": step.key if step else "", "attempt": step.attempt if step else 0}
+    pause = kit.button("Pause", ids.PAUSE, value)
+    abort = kit.button("Abort …", ids.ABORT, value, style="danger")
+    match release.state:
+        case ReleaseState.RUNNING:
+            return [pause, abort]
+        case ReleaseState.PAUSED:
+            return [kit.button("Resume", ids.RESUME, value, style="primary"), abort]
+        case ReleaseState.STOPPED:
+            retry = kit.button("Retry", ids.RETRY, value, style="primary")
+            skip = [kit.button("Skip …", ids.SKIP, value)] if step and step.skip != "never" else []
+            return [retry, *skip, abort]
+        case _:
+            return []
+
+
+def summary_message(release: ReleaseView) -> kit.Message:
+    """Tell the channel how a release ended: the milestone that is broadcast."""
+    head = f"{release.plan.version} to {release.environment}: {RELEASE[release.state]}"
+    lines = [f"*{escape(head)}*", headline(release), _downtime(release)]
+    if release.note:
+        lines.append(f"Reason: {escape(release.note, 500)}")
+    if release.state is ReleaseState.ABORTED:
+        lines.append(_left(release))
+    blocks = [kit.section("\n".join(line for line in lines if line)), *_loose_ends(release)]
+    return kit.message(" ".join([f"{escape(head)}.", headline(release), _downtime(release)]), blocks)
+
+
+def stopped_message(release: ReleaseView, step: StepView, problem: Problem) -> kit.Message:
+    """Tell the channel that a release needs a decision; the buttons are on the dashboard."""
+    text = f"{release.plan.version} to {release.environment} stopped at “{escape(step.title)}”"
+    return kit.message(
+        f"{mention(release.started_by)} {text}: {escape(problem.message, 600)}",
+        [kit.section(f"{mention(release.started_by)} *{text}*"), *problem_blocks(problem)],
+    )
+
+
+def problem_blocks(problem: Problem) -> list[Block]:
+    """Say what happened, what was and was not changed, and what to try."""
+    parts = [f"*What happened:* {escape(problem.message, 900)}"]
+    if problem.ours:
+        parts[0] += " This is an error of the bot itself, not of what it releases."
+    parts.append(
+        f"*What was changed:* {escape(problem.changed, 700) or 'this step proved nothing; steps before it stand.'}"
+    )
+    parts.append(f"*Try next:* {escape(problem.hint, 700) or 'look at the step’s commands, then Retry.'}")
+    return [kit.section("\n".join(parts))]
+
+
+def _summary(release: ReleaseView) -> Iterator[str]:
+    done, total = _done(release), len(release.steps)
+    filled = round(_BAR * done / total) if total else 0
+    yield f"{'■' * filled}{'□' * (_BAR - filled)} {done} of {count(total, 'step')}"
+    yield f"*{headline(release)}*"
+    current = release.current
+    if current and release.state not in FINISHED:
+        if current.progress:
+            yield f"Progress: {escape(current.progress, 200)}"
+        following = release.steps[release.steps.index(current) + 1 :]
+        if following:
+            yield f"Next: {escape(following[0].title, 120)}"
+    yield facts_line(release.plan)
+    if line := _downtime(release):
+        yield line
+    if release.note:
+        yield f"Reason given: {escape(release.note, 500)}"
+
+
+def _trouble(release: ReleaseView) -> list[Block]:
+    current = release.current
+    if current is None or current.problem is None or current.state not in _TROUBLE:
+        return []
+    return problem_blocks(current.problem)
+
+
+def _step(number: int, step: StepView) -> str:
+    sign, word = STEP[step.state]
+    parts = [word, *_timing(step)]
+    if step.attempt > 1:
+        parts.append(f"attempt {step.attempt}")
+    if step.decided_by:
+        parts.append(mention(step.decided_by))
+    name = escape(step.title, 100)
+    row = f"{sign} {number}. {f'*{name}*' if step.state not in {StepState.PENDING, StepState.SKIPPED} else name} – {', '.join(parts)}"
+    said = step.reason if step.state is StepState.SKIPPED else step.summary
+    return f"{row}\n      {escape(said, 160)}" if said and step.state in _ENDED else row
+
+
+def _timing(step: StepView) -> Iterator[str]:
+    if step.started_at and step.finished_at:
+        yield duration((step.finished_at - step.started_at).total_seconds())
+    elif step.started_at and step.state is not StepState.PENDING:
+        yield f"since {clock(step.started_at)}"
+
+
+def _downtime(release: ReleaseView) -> str:
+    if release.downtime is None:
+        return "Downtime: not measured." if release.state is ReleaseState.SUCCEEDED else ""
+    seen = f"Downtime measured: {duration(release.downtime) if release.downtime else 'none'}"
+    blind = f"; nobody watched for {duration(release.unwatched)}" if release.unwatched >= 1 else ""
+    return f"{seen}{blind}."
+
+
+def _left(release: ReleaseView) -> str:
+    done = [step.title for step in release.steps if step.state is StepState.DONE]
+    if not done:
+        return "Nothing was changed."
+    return f"What was done stays done: {escape(shorten('; '.join(done), 600), 600)}."
+
+
+def _loose_ends(release: ReleaseView) -> list[Block]:
+    if not release.loose_ends:
+        return []
+    return kit.lines(["*Left to do*", *(f"• {escape(one, 250)}" for one in release.loose_ends)], room=1500)
+
+
+def _footer(release: ReleaseView) -> str:
+    ended: datetime | None = release.finished_at
+    end = f" · ended {when(ended)}" if ended else ""
+    return (
+        f"{code(release.id)} · started by {mention(release.started_by)} {when(release.created_at)}{end} · "
+        f"plan {code(release.plan.fingerprint[:12])} · details in the thread"
+    )
+
+
+def _done(release: ReleaseView) -> int:
+    return sum(step.state in _ENDED for step in release.steps)
+
+
+def _length(release: ReleaseView) -> str:
+    if release.finished_at is None:
+        return "an unknown time"
+    return duration((release.finished_at - release.created_at).total_seconds())

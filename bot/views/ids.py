@@ -1,0 +1,29 @@
+"""Names that Slack sends back: action ids, callback ids, block ids. They stay the same for ever: old messages carry them."""
+
+from __future__ import annotations
+
+RETRY = "release:retry"
+SKIP = "release:skip"
+ABORT = "release:abort"
+PAUSE = "release:pause"
+RESUME = "release:resume"
+QUESTION = "question:"  # followed by the decision's kind and, where two are of one kind, ":" and a value
+REVIEW_FINDINGS = "review:findings"
+REVIEW_COMMITS = "review:commits"
+REVIEW_START = "review:start"
+START_CONFIRM = "start:confirm"
+START_EDIT = "start:edit"
+START_CANCEL = "start:cancel"
+
+PREVIEW_FORM = "start:preview"  # callback ids of modals
+SKIP_FORM = "release:skip-reason"
+ABORT_FORM = "release:abort-reason"
+QUESTION_FORM = "question:form:"  # followed by the form's name
+FORMS = ("notes", "reason", "typed_version")
+
+VERSION = "version"  # block ids of inputs; each input's action id is "value"
+NOTES = "notes"
+KEEP = "keep-"  # followed by the number of the group of ten
+REASON = "reason"
+TYPED = "typed"
+INPUT = "value"

@@ -1,0 +1,147 @@
+"""Answers to small questions: status, history, locks, help, who am I. Empty states say what to do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bot.domain.release import ReleaseState
+from bot.views import kit
+from bot.views.dashboard import headline, title
+from bot.views.states import RELEASE, STEP
+from bot.views.text import code, command, duration, escape, listing, mention, when
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from slack_sdk.models.blocks import Block
+
+    from bot.domain.errors import ReleaseError
+    from bot.domain.readmodel import LockView, Person, ReleaseView
+
+
+def status(environment: str, release: ReleaseView | None, lock: LockView | None, permalink: str = "") -> kit.Message:
+    """Say what runs in an environment, who holds it, and where to look; one step's commands are shown in full."""
+    if release is None:
+        text = f"Nothing is being released to {escape(environment)}."
+        tail = f"See what would ship: {code('/release review')}. What was released: {code('/release history')}."
+        return kit.message(text, [kit.section(f"*{text}*\n{tail}"), *_lock_line(lock)])
+    head = f"*{escape(title(release))}*"
+    where = f"\n<{permalink}|Open the dashboard>" if permalink.startswith("http") else ""
+    blocks: list[Block] = [kit.section(f"{head}\n{headline(release)}{where}"), *_current(release), *_lock_line(lock)]
+    return kit.message(f"{escape(title(release))}. {headline(release)}", blocks)
+
+
+def history(environment: str, releases: Sequence[ReleaseView]) -> kit.Message:
+    """List past releases, the newest first."""
+    if not releases:
+        text = f"No release to {escape(environment)} yet."
+        return kit.message(text, [kit.section(f"*{text}*\nThe first one begins with {code('/release review')}.")])
+    text = f"Releases to {environment}"
+    rows = [_past(one) for one in releases]
+    return kit.message(f"{escape(text)}: {len(releases)} shown", [kit.header(text), *kit.lines(rows, room=kit.ROOM)])
+
+
+def locked(lock: LockView) -> kit.Message:
+    """Say that an environment is locked."""
+    text = f"{escape(lock.environment)} is locked by {mention(lock.owner)}: {escape(lock.reason, 500)}"
+    how = f"No release starts there until {code(f'/release unlock {lock.environment}')}."
+    return kit.message(text, [kit.section(f"*{text}*\n{how}"), kit.context(f"Since {when(lock.since)}")])
+
+
+def unlocked(environment: str, by: str) -> kit.Message:
+    """Say that an environment is free again."""
+    text = f"{escape(environment)} is unlocked by {mention(by)}; releases may start again."
+    return kit.message(text, [kit.section(f"*{text}*")])
+
+
+def help_overview(entries: Sequence[tuple[str, str, str]]) -> kit.Message:
+    """List the commands: (name, summary, usage) each."""
+    rows = [f"{code(f'/release {usage}')}\n{escape(summary)}" for _, summary, usage in entries]
+    tail = f"In a thread, mention me instead: {code('@releasebot status')}. One command in full: {code('/release help start')}."
+    head = "A release begins with a review: it shows what would ship and what that needs."
+    return kit.message(
+        f"Commands: {listing(name for name, _, _ in entries)}",
+        [kit.section(f"*{head}*"), *kit.lines(rows, room=9000), kit.context(tail)],
+    )
+
+
+def help_command(summary: str, usage: str, detail: str, example: str, role: str) -> kit.Message:
+    """Explain one command with an example."""
+    shown = f"For example {code(example)}" if example else ""
+    parts = [f"*{code(f'/release {usage}')}*", escape(summary), escape(detail, 1500), shown]
+    needs = f"Needs the role {code(role)}." if role else "Everybody may use it."
+    return kit.message(
+        f"/release {escape(usage)}: {escape(summary)}",
+        [kit.section("\n".join(part for part in parts if part)), kit.context(needs)],
+    )
+
+
+def whoami(person: Person, roles: Sequence[tuple[str, str]], channel: str) -> kit.Message:
+    """Tell a person who they are here and what that lets them do; ``roles`` are (role, what it may) in order."""
+    if not person.roles:
+        text = f"You are {mention(person.slack)}, and not on the list of people who may release."
+        tail = f"Ask an admin to add {code(person.slack)} under {code('people')} in the settings."
+        return kit.message(text, [kit.section(f"*{text}*\n{tail}")])
+    rows = [f"{'✓ yes' if role in person.roles else '– no'} · {code(role)}: {escape(may)}" for role, may in roles]
+    github = f"; on GitHub {code(person.github)}" if person.github else ""
+    text = f"You are {escape(person.name, 80)} with {listing(code(one) for one in sorted(person.roles))}{github}."
+    where = f"Releases are made in <#{channel}>." if channel else ""
+    return kit.message(
+        text, [kit.section(f"*{text}*"), kit.section("\n".join(rows)), *([kit.context(where)] if where else [])]
+    )
+
+
+def error(problem: ReleaseError) -> kit.Message:
+    """Answer a request that cannot be done: what happened, what was and was not changed, what to try."""
+    parts = [f"*{escape(problem.message, 1500)}*"]
+    if problem.changed:
+        parts.append(f"What was changed: {escape(problem.changed, 700)}")
+    if problem.hint:
+        parts.append(f"Try: {escape(problem.hint, 700)}")
+    return kit.message(escape(problem.message, 1500), [kit.section("\n".join(parts))])
+
+
+def sentence(text: str) -> kit.Message:
+    """Answer with one sentence of the bot's own (already mrkdwn)."""
+    return kit.message(text, [kit.section(text)])
+
+
+def progress(release: str, step: str, line: str, *, facts: Sequence[str] = (), attach: str = "") -> kit.Message:
+    """Show a job's progress in the thread; one message a step, edited as it goes on."""
+    rows = [f"*{escape(step, 150)}*: {escape(line, 400)}", *(f"• {escape(one, 200)}" for one in facts[-8:])]
+    tail = [kit.context(f"Look at it by hand: {code(attach)}")] if attach else []
+    return kit.message(
+        f"{escape(release, 40)} · {escape(step, 150)}: {escape(line, 400)}", [kit.section("\n".join(rows)), *tail]
+    )
+
+
+def _current(release: ReleaseView) -> list[Block]:
+    step = release.current
+    if step is None:
+        return []
+    word = STEP[step.state][1]
+    rows = [f"*Step:* {escape(step.title)} – {word}", *([escape(step.progress, 300)] if step.progress else [])]
+    if step.commands:
+        rows.append("*By hand:*")
+        rows += [f"{code(one.host, 40)} {command(one.argv)}" for one in step.commands]
+    return kit.lines(rows, room=3500)
+
+
+def _past(release: ReleaseView) -> str:
+    plan = release.plan
+    end = release.finished_at
+    took = f", {duration((end - release.created_at).total_seconds())}" if end else ""
+    down = f", down {duration(release.downtime)}" if release.downtime else ""
+    marks = [word for word, true in (("hotfix", plan.hotfix), ("partial", plan.partial)) if true]
+    extra = f" ({', '.join(marks)})" if marks else ""
+    why = f" – {escape(release.note, 120)}" if release.note and release.state is ReleaseState.ABORTED else ""
+    return (
+        f"*{escape(plan.version)}*{extra} {RELEASE[release.state]} · {when(release.created_at)}{took}{down} · "
+        f"{mention(release.started_by)} · {code(release.id)}{why}"
+    )
+
+
+def _lock_line(lock: LockView | None) -> list[Block]:
+    if lock is None or lock.release:
+        return []
+    return [kit.context(f"Locked by {mention(lock.owner)} since {when(lock.since)}: {escape(lock.reason, 300)}")]

@@ -1,0 +1,137 @@
+"""The plan preview: every step with the exact commands, as a modal or as a message."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from bot.domain.plan import StepKind
+from bot.views import ids, kit
+from bot.views.review import summary_lines
+from bot.views.text import code, command, count, escape, listing, sha
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from slack_sdk.models.blocks import Block
+
+    from bot.domain.plan import Plan, PlannedStep
+    from bot.domain.report import PreparedPlan
+
+_WHO = {StepKind.AUTOMATIC: "the bot", StepKind.MANUAL: "you do it and confirm", StepKind.APPROVAL: "you approve"}
+STRATEGY_WORDS = {
+    "in_place": "deploy in place",
+    "deploy_then_es_update": "deploy, then update Elasticsearch",
+    "reindex_before": "reindex before deploying",
+    "fork_vm": "fork the machine, then switch",
+}
+
+
+def preview_modal(prepared: PreparedPlan, metadata: Mapping[str, object], *, advice: str = "") -> dict[str, Any]:
+    """Ask for the confirmation of a plan; the version may be edited (block ``version``)."""
+    plan = prepared.plan
+    blocks: list[Block] = [
+        *([kit.section(f"*{escape(advice)}*")] if advice else []),
+        kit.section("\n".join(_facts(plan))),
+        kit.text_input(
+            ids.VERSION,
+            "Version to tag",
+            initial=plan.version,
+            hint="three numbers; raise the middle one for a milestone. It is asked again before the tag is pushed",
+        ),
+        kit.divider(),
+        *_steps(plan.steps, room=9000),
+        kit.divider(),
+        *kit.lines(["*The review says*", *summary_lines(prepared.report)], room=2000),
+        kit.context(_fingerprint(plan)),
+    ]
+    return kit.modal(
+        callback=ids.PREVIEW_FORM,
+        title=f"Release to {plan.environment}",
+        submit="Start the release",
+        blocks=blocks,
+        metadata=metadata,
+    )
+
+
+def loading_modal(environment: str) -> dict[str, Any]:
+    """Hold the place of the preview while the plan is made: Slack's trigger lives three seconds."""
+    text = f"Reading the repository and making the plan for {code(environment)} …"
+    return kit.modal(
+        callback="start:loading", title=f"Release to {environment}", submit="", blocks=[kit.section(text)], metadata={}
+    )
+
+
+def refused_modal(message: str, hint: str) -> dict[str, Any]:
+    """Say in the place of the preview why there is no plan."""
+    blocks = [kit.section(f"*{escape(message, 800)}*"), *([kit.section(f"Try: {escape(hint, 800)}")] if hint else [])]
+    return kit.modal(
+        callback="start:refused", title="No release started", submit="", blocks=blocks, metadata={}, close="Close"
+    )
+
+
+def preview_message(prepared: PreparedPlan, value: Mapping[str, object]) -> kit.Message:
+    """Show the plan where no modal can open (a mention), with buttons to confirm, edit the version, or leave it."""
+    plan = prepared.plan
+    title = f"Plan: release {plan.version} to {plan.environment}"
+    buttons = [
+        kit.button("Start the release", ids.START_CONFIRM, value, style="primary"),
+        kit.button("Edit version …", ids.START_EDIT, value),
+        kit.button("Leave it", ids.START_CANCEL, value),
+    ]
+    blocks: list[Block] = [
+        kit.header(title),
+        kit.section("\n".join(_facts(plan))),
+        *_steps(plan.steps, room=8000),
+        *kit.lines(["*The review says*", *summary_lines(prepared.report)], room=1800),
+        kit.context(_fingerprint(plan)),
+        *kit.actions("start", buttons),
+    ]
+    return kit.message(f"{escape(title)}: {count(len(plan.steps), 'step')}. Nothing has been done yet.", blocks)
+
+
+def closed_preview(plan_title: str, what: str) -> kit.Message:
+    """Replace a preview whose buttons have been used; ``what`` is mrkdwn that says by whom and when."""
+    text = f"{escape(plan_title)} – {what}"
+    return kit.message(text, [kit.section(text)])
+
+
+def facts_line(plan: Plan) -> str:
+    """Give the plan in one line: strategy, version, head, how much of it."""
+    words = [strategy_words(plan.strategy), f"head {sha(plan.head)}"]
+    if plan.hotfix:
+        words.append("hotfix from the release branch")
+    if plan.partial:
+        words.append(f"only {listing(code(tag) for tag in plan.tags)}")
+    return " · ".join(words)
+
+
+def strategy_words(strategy: str) -> str:
+    """Name a strategy for people, with the name used in commands behind it."""
+    words = STRATEGY_WORDS.get(strategy)
+    return f"{words} ({code(strategy)})" if words else code(strategy)
+
+
+def _facts(plan: Plan) -> Iterator[str]:
+    yield f"*Nothing has been done yet.* This releases exactly {sha(plan.head)}, whatever is merged meanwhile."
+    yield f"*Strategy:* {strategy_words(plan.strategy)}"
+    yield f"*Version:* {escape(plan.version)} after {escape(plan.previous_version) or 'none'}"
+    if plan.hotfix:
+        yield "*Hotfix:* taken from the release branch; master is not touched, and the merge back stays a loose end."
+    if plan.partial:
+        yield f"*Partial:* only {listing(code(tag) for tag in plan.tags)} is deployed, and recorded as such."
+    costly = next((step for step in plan.steps if step.costly_to_undo), None)
+    if costly:
+        yield f"*Costly to undo from:* {escape(costly.title)}. Until then, aborting leaves the site as it is."
+
+
+def _steps(steps: Sequence[PlannedStep], *, room: int) -> list[Block]:
+    rows: list[str] = [f"*{count(len(steps), 'step')}*"]
+    for number, step in enumerate(steps, 1):
+        mark = " – *costly to undo*" if step.costly_to_undo else ""
+        rows.append(f"*{number}. {escape(step.title, 120)}* – {_WHO[step.kind]}{mark}")
+        rows += [f"      {code(one.host, 40)} {command(one.argv)}" for one in step.commands]
+    return kit.lines(rows, room=room, rest="… and {n} more lines; `/release status` shows each step as it comes.")
+
+
+def _fingerprint(plan: Plan) -> str:
+    return f"Plan {code(plan.fingerprint[:12])} · checklist {code(plan.checklist[:60])} · head {code(plan.head)}"

@@ -1,0 +1,101 @@
+"""A question to a person: on the dashboard, in the thread, and once it has been answered."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bot.domain.release import DecisionKind
+from bot.views import ids, kit
+from bot.views.states import DECIDED
+from bot.views.text import escape, listing, mention, paragraphs, when
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from slack_sdk.models.blocks import Block, ButtonElement
+
+    from bot.domain.readmodel import OpenQuestion
+    from bot.domain.release import Choice, Question
+
+_BASIS = 6
+
+
+def question(opened: OpenQuestion, *, ask: str = "") -> kit.Message:
+    """Ask in the release's thread; ``ask`` is the Slack id of who must act, the only one to be mentioned."""
+    asked = opened.question
+    who = f"{mention(ask)} " if ask else ""
+    blocks = [
+        kit.section(f"{who}*{escape(asked.title)}*"),
+        *_detail(asked),
+        *kit.actions(f"question-{opened.id}"[:255], choices(opened)),
+        kit.context(f"{escape(opened.release, 40)} · asked {when(opened.asked_at)}"),
+    ]
+    return kit.message(f"{who}{escape(opened.release, 40)} asks: {escape(asked.title)}", blocks)
+
+
+def block(opened: OpenQuestion) -> list[Block]:
+    """Show an open question on the dashboard."""
+    return [
+        kit.section(f"*Question: {escape(opened.question.title, 200)}*"),
+        *_detail(opened.question, room=1200),
+        *kit.actions(f"question-{opened.id}"[:255], choices(opened)),
+    ]
+
+
+def answered(
+    asked: Question,
+    *,
+    release: str,
+    kind: DecisionKind | None,
+    by: str,
+    at: datetime,
+    value: str = "",
+    reason: str = "",
+) -> kit.Message:
+    """Replace a question that was answered (or, with ``kind`` None, that nobody need answer any more): no buttons."""
+    outcome = outcome_line(asked, kind=kind, by=by, at=at, value=value, reason=reason)
+    blocks = [kit.section(f"*{escape(asked.title)}*\n{outcome}"), kit.context(escape(release, 40))]
+    return kit.message(f"{escape(asked.title)} – {outcome}", blocks)
+
+
+def outcome_line(
+    asked: Question, *, kind: DecisionKind | None, by: str, at: datetime, value: str = "", reason: str = ""
+) -> str:
+    """Say who answered what, and when."""
+    if kind is None:
+        return f"No longer asked since {when(at)}."
+    chosen = next((one.label for one in asked.choices if one.kind is kind and one.value == value), "")
+    why = f" Reason: {escape(reason, 500)}" if reason else ""
+    shown = f" (“{escape(chosen, 80)}”)" if chosen else ""
+    return f"{DECIDED[kind]}{shown} by {mention(by)}, {when(at)}.{why}"
+
+
+def choices(opened: OpenQuestion) -> list[ButtonElement]:
+    """Give a button for each choice; the number of the choice, not its text, comes back."""
+    return [_button(opened, index, one) for index, one in enumerate(opened.question.choices)][:25]
+
+
+def action_id(choice: Choice) -> str:
+    """Name a choice's button: ``question:approve``, or ``question:approve:drain`` where a value tells two apart."""
+    return f"{ids.QUESTION}{choice.kind}{f':{choice.value}' if choice.value else ''}"[:255]
+
+
+def _button(opened: OpenQuestion, index: int, choice: Choice) -> ButtonElement:
+    value = {"question": opened.id, "release": opened.release, "choice": index}
+    label = f"{choice.label} …" if choice.form and not choice.label.endswith("…") else choice.label
+    sure = None
+    if choice.danger and not choice.form:
+        sure = (choice.label, f"{opened.question.title} This cannot simply be taken back.", choice.label)
+    style = "danger" if choice.danger else "primary" if index == 0 and choice.kind in _FORWARD else ""
+    return kit.button(label, action_id(choice), value, style=style, confirm=sure)
+
+
+_FORWARD = frozenset({DecisionKind.APPROVE, DecisionKind.DONE})
+
+
+def _detail(asked: Question, *, room: int = 4000) -> Iterator[Block]:
+    if asked.detail.strip():
+        yield from kit.lines(paragraphs(asked.detail, room).splitlines(), room=room)
+    if asked.basis:
+        yield kit.context(f"An answer rests on: {listing(escape(one, 120) for one in asked.basis[:_BASIS])}.")

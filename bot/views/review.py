@@ -1,0 +1,262 @@
+"""The review: what is about to ship and what it will need. The summary is the message; evidence comes on demand."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from bot.domain.changes import Relation
+from bot.domain.findings import Severity
+from bot.domain.world import CheckState
+from bot.views import ids, kit
+from bot.views.text import clock, code, count, escape, link, listing, sha
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from slack_sdk.models.blocks import Block, ButtonElement
+
+    from bot.domain.findings import Finding
+    from bot.domain.report import Drift, ReviewReport
+    from bot.domain.review import Review
+
+_SHOWN = {Severity.BLOCKING: 8, Severity.ATTENTION: 6, Severity.INFO: 0}
+_WORDS = {
+    Severity.BLOCKING: "Blocking: deal with these first",
+    Severity.ATTENTION: "Needs attention",
+    Severity.INFO: "Good to know",
+}
+_PULLS = 8
+
+
+def review(report: ReviewReport) -> kit.Message:
+    """Show a review in the channel; facts that have not arrived yet are named as being asked."""
+    facts = report.review
+    head = f"Review for {report.environment}: {_range_words(report)}"
+    if facts.relation in (Relation.IDENTICAL, Relation.BEHIND):
+        return kit.message(escape(head), [kit.header(head), *_nothing(report)])
+    blocks = [
+        kit.header(head),
+        *_not_seen(report),
+        kit.section("\n".join(_summary(report))),
+        *_strategy(facts),
+        *_findings(facts, _SHOWN),
+        *_pulls(facts),
+        *_remarks(facts),
+        kit.context(_footer(report)),
+        *kit.actions("review", _buttons(report)),
+    ]
+    return kit.message(f"{escape(head)}. {_severity_words(facts)}", blocks)
+
+
+def findings(report: ReviewReport) -> kit.Message:
+    """Show every finding with what it asks of the releaser (a private answer)."""
+    facts = report.review
+    everything = dict.fromkeys(Severity, len(facts.findings))
+    body = _findings(facts, everything, room=kit.ROOM, full=True)
+    text = f"{count(len(facts.findings), 'finding')} in {escape(_range(facts))}"
+    return kit.message(text, [kit.section(f"*{text}*"), *(body or [kit.section("Nothing in this range stands out.")])])
+
+
+def commits(report: ReviewReport) -> kit.Message:
+    """Show every commit of the range (a private answer)."""
+    facts = report.review
+    text = f"{count(len(facts.commits), 'commit')} in {escape(_range(facts))}"
+    rows = [f"• {_commit_link(facts, c.sha)} {escape(c.subject, 120)} – {escape(c.author, 40)}" for c in facts.commits]
+    body = kit.lines(rows, room=kit.ROOM, rest="… and {n} more: see the compare link.")
+    return kit.message(text, [kit.section(f"*{text}*"), *body])
+
+
+def asking(environment: str) -> kit.Message:
+    """Stand in for the review until Git has answered."""
+    text = f"Review for {escape(environment)}: reading the repository …"
+    return kit.message(text, [kit.section(text)])
+
+
+def summary_lines(report: ReviewReport) -> list[str]:
+    """Give the few lines that the plan preview repeats of a review."""
+    return [*_summary(report), _severity_words(report.review)]
+
+
+def _range_words(report: ReviewReport) -> str:
+    facts = report.review
+    if facts.relation in (Relation.IDENTICAL, Relation.BEHIND):
+        return "nothing to release"
+    proposed = f" towards {facts.version.proposed}" if facts.version.proposed else ""
+    return f"{count(len(facts.commits), 'commit')}{proposed}{' (hotfix)' if report.hotfix else ''}"
+
+
+def _range(facts: Review) -> str:
+    return f"{facts.base.ref}…{facts.head.ref}"
+
+
+def _nothing(report: ReviewReport) -> Iterator[Block]:
+    facts = report.review
+    head, base = code(facts.head.ref), code(facts.base.ref)
+    yield from _not_seen(report)
+    yield kit.section(
+        f"{head} has no commit that {base} lacks, so there is nothing to release.\n"
+        f"Once something is merged, ask again. To look at another range: {code('/release review BASE HEAD')}."
+    )
+    if report.drift:
+        yield kit.section("\n".join(_drift(report.drift)))
+    yield kit.context(_footer(report))
+
+
+def _not_seen(report: ReviewReport) -> list[Block]:
+    """Put what could not be looked at first: a review that hides its gaps is worse than none."""
+    spots = [*report.review.blind_spots]
+    if report.checks_problem:
+        spots.append(f"CI: {report.checks_problem}")
+    if report.drift and report.drift.live_problem:
+        spots.append(f"The server: {report.drift.live_problem}")
+    if report.review.relation is Relation.DIVERGED:
+        spots.append(
+            f"{report.review.base.ref} has commits that {report.review.head.ref} lacks; findings are those since they parted."
+        )
+    rows = [f"• {escape(spot, 250)}" for spot in spots]
+    return kit.lines(["*Not seen, so look yourself*", *rows], room=1500) if rows else []
+
+
+def _summary(report: ReviewReport) -> Iterator[str]:
+    facts = report.review
+    people = {report.authors.get(pull.number, pull.author) for pull in facts.pull_requests} or {
+        commit.author for commit in facts.commits
+    }
+    yield (
+        f"*Range:* {link(facts.compare_url, _range(facts))} – {count(len(facts.commits), 'commit')}, "
+        f"{count(len(facts.pull_requests), 'pull request')} by {count(len(people), 'author')}"
+    )
+    yield f"*CI:* {ci_words(report)}"
+    proposed, current = facts.version.proposed, facts.version.current
+    after = f" ({facts.version.bump} after {current})" if current else " (the first)"
+    yield f"*Version:* {f'{proposed}{after}' if proposed else 'none to propose'}"
+    if facts.version.milestone_candidates:
+        shown = [f"“{escape(one, 80)}”" for one in facts.version.milestone_candidates[:3]]
+        yield f"A milestone? {listing(shown)} might be one; raise the version yourself if so."
+    if report.drift:
+        yield from _drift(report.drift)
+
+
+def ci_words(report: ReviewReport) -> str:
+    """Say how CI stands for the head, in one line."""
+    states = report.ci
+    if states is None:
+        return "no answer" if report.checks_problem else "asking …"
+    urls = {check.name: check.url for check in report.checks or ()}
+    bad = [f"{link(urls.get(name, ''), name)} {state}" for name, state in states.items() if state != CheckState.PASSED]
+    passed = f"{len(states) - len(bad)} of {count(len(states), 'required job')} passed"
+    return f"not ready – {passed}; {', '.join(bad)}" if bad else f"green – {passed}"
+
+
+def _drift(drift: Drift) -> Iterator[str]:
+    tag = f"newest tag {code(drift.tag)} {sha(drift.tag_sha)}" if drift.tag else "no version tag yet"
+    live = f"live {sha(drift.live)}" if drift.live else "live commit unknown"
+    yield f"*Now:* branch {code(drift.branch)} {sha(drift.branch_sha)} · {tag} · {live}"
+    if not drift.agrees:
+        yield "These name different commits: somebody deployed or pushed outside a tagged release. Know why before going on."
+
+
+def _strategy(facts: Review) -> list[Block]:
+    parts = f" with {listing(code(part) for part in facts.strategy.parts)}" if facts.strategy.parts else ""
+    rows = [f"• {escape(reason, 220)}" for reason in facts.strategy.reasons]
+    heading = f"*Strategy:* {code(facts.strategy.recommended)}{parts}, because"
+    return kit.lines([heading, *rows], room=1400, rest="… and {n} more reasons.")
+
+
+def _findings(facts: Review, shown: dict[Severity, int], *, room: int = 4200, full: bool = False) -> list[Block]:
+    rows: list[str] = []
+    for severity in reversed(Severity):
+        group = [one for one in facts.findings if one.severity is severity]
+        if not group:
+            continue
+        limit = shown[severity]
+        rows.append(f"*{_WORDS[severity]}* ({len(group)})")
+        rows += [_finding(facts, one, full=full) for one in group[:limit]]
+        if group[limit:]:
+            rows.append(f"{'… and ' if limit else ''}{_kinds(group[limit:])}")
+    return kit.lines(rows, room=room, rest="… and {n} more lines; press All findings.")
+
+
+def _finding(facts: Review, one: Finding, *, full: bool) -> str:
+    place = f"{one.path}:{one.line}" if one.line else one.path
+    subject = "" if one.subject == one.path else f" {code(one.subject, 80)}"
+    row = f"• {_kind(one.kind)}{subject} – {link(_blob(facts, one), place, 120)}"
+    if one.detail:
+        row += f": {escape(one.detail, 300 if full else 160)}"
+    if full and one.action:
+        row += f" *Do:* {escape(one.action, 300)}"
+    return row
+
+
+def _kinds(group: Sequence[Finding]) -> str:
+    return listing(f"{n} × {_kind(kind)}" for kind, n in Counter(one.kind for one in group).items())
+
+
+def _kind(kind: str) -> str:
+    return kind.replace("_", " ").replace("es ", "Elasticsearch ").replace("graphql", "GraphQL")
+
+
+def _pulls(facts: Review) -> list[Block]:
+    if not facts.pull_requests:
+        return []
+    root = _web(facts)
+    rows = [
+        f"• {link(f'{root}/pull/{one.number}' if root else '', f'#{one.number}')} {escape(one.title, 110)}"
+        for one in facts.pull_requests[:_PULLS]
+    ]
+    if facts.pull_requests[_PULLS:]:
+        rows.append(f"… and {count(len(facts.pull_requests) - _PULLS, 'more', 'more')}; press All commits.")
+    return kit.lines(["*Pull requests*", *rows], room=1800)
+
+
+def _remarks(facts: Review) -> list[Block]:
+    rows = [f"• {escape(one, 200)}" for one in facts.remarks[:4]]
+    return kit.lines(["*Besides*", *rows], room=900) if rows else []
+
+
+def _severity_words(facts: Review) -> str:
+    counts = Counter(one.severity for one in facts.findings)
+    if not counts:
+        return "No findings."
+    return f"Findings: {', '.join(f'{counts[one]} {one}' for one in reversed(Severity) if counts[one])}."
+
+
+def _footer(report: ReviewReport) -> str:
+    waiting = f" · still asking {listing(escape(one, 40) for one in report.pending)} …" if report.pending else ""
+    facts = report.review
+    return (
+        f"{escape(facts.head.ref, 60)} at {_commit_link(facts, facts.head.sha)} · read {clock(report.made_at)}{waiting}"
+    )
+
+
+def _buttons(report: ReviewReport) -> list[ButtonElement]:
+    facts = report.review
+    value = {
+        "environment": report.environment,
+        "base": facts.base.sha,
+        "head": facts.head.sha,
+        "hotfix": report.hotfix,
+    }
+    buttons = [
+        kit.button("Start a release …", ids.REVIEW_START, value),
+        kit.button(f"All commits ({len(facts.commits)})", ids.REVIEW_COMMITS, value),
+    ]
+    if facts.findings:
+        buttons.append(kit.button(f"All findings ({len(facts.findings)})", ids.REVIEW_FINDINGS, value))
+    return buttons
+
+
+def _web(facts: Review) -> str:
+    return facts.compare_url.partition("/compare/")[0]
+
+
+def _commit_link(facts: Review, commit: str) -> str:
+    root = _web(facts)
+    return link(f"{root}/commit/{commit}", commit[:8]) if root else sha(commit)
+
+
+def _blob(facts: Review, one: Finding) -> str:
+    root = _web(facts)
+    line = f"#L{one.line}" if one.line else ""
+    return f"{root}/blob/{facts.head.sha}/{one.path}{line}" if root else ""
