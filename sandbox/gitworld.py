@@ -1,0 +1,228 @@
+"""Repositories of the sandbox: the bare origin, the configuration, the server's checkout, and what Ansible needs beside them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import sys
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from bot.domain.errors import Unavailable, WrongUse
+from sandbox.history import ADA, MASTER, RELEASE, History, Person, import_history, playbook
+from sandbox.processes import output
+from sandbox.scenarios import Scenario, history_of, scenario
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from sandbox.sshd import SshServer
+
+VERSION = re.compile(r"\d+\.\d+\.\d+")
+VAULT_PASSWORD = "sandbox-vault"  # noqa: S105  # the vault of a world that lives for minutes
+JWT_SECRET = "sandbox-jwt-secret-of-sm-graphql-0123456789"  # noqa: S105
+
+PAGE = """<!doctype html>
+<html lang="en">
+<head><meta charset="utf-8"><title>METASPACE</title><meta name="version" content="{commit}"></head>
+<body><h1>METASPACE</h1><p>Built {built} from {commit}.</p></body>
+</html>
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A real clone to take a copy of, and what its release and master shall be in the sandbox."""
+
+    repo: Path
+    release: str = RELEASE
+    master: str = MASTER
+
+
+class GitWorld:
+    """Everything in Git. ``server`` stands for the web server's disk, ``control`` for the control host's."""
+
+    def __init__(self, root: Path, *, chosen: Scenario | None = None, source: Source | None = None) -> None:
+        self.scenario = chosen or scenario("plain")
+        self.source = source
+        self.origin = root / "origin" / "metaspace.git"
+        self.configuration = root / "origin" / "configuration.git"
+        self.server = root / "server"
+        self.checkout = self.server / "opt/dev/metaspace"
+        self.www = self.server / "opt/www"
+        self.control = root / "control"
+        self.configuration_checkout = self.control / "env"
+        self.vault_password_file = self.control / "vault_pass"
+        self.playbook = self.control / "playbook"
+
+    @property
+    def ansible_folder(self) -> str:
+        """Where the bot's settings find the Ansible folder: in the checkout, or the sandbox's own beside a real history."""
+        return str(self.playbook / "ansible/aws") if self.source else "ansible/aws"
+
+    async def build_code(self) -> None:
+        """Make origin, checkout, served webapp and (beside a real history) the sandbox's own playbook."""
+        self._make_folders()
+        if self.source:
+            await copy_clone(self.source, self.origin)
+            _write_tree(self.playbook, playbook())
+        else:
+            await import_history(history_of(self.scenario), self.origin)
+        for key in ("receive.denyNonFastForwards", "receive.denyDeletes"):
+            await self.git("config", key, "true")
+        await self._check_out_on_server()
+
+    async def build_configuration(self, web: SshServer, *, build_seconds: int) -> None:
+        """Make the configuration repository for that web server, and its kept clone on the control host."""
+        self._make_folders()
+        _write_secret(self.vault_password_file, f"{VAULT_PASSWORD}\n")
+        history = History()
+        history.commit(ADA, "Configuration of production\n", await self._configuration_files(web, build_seconds))
+        await import_history(history, self.configuration)
+        await output(["git", "clone", "-q", str(self.configuration), str(self.configuration_checkout)])
+        if self.scenario.dirty_configuration:
+            _append(self.configuration_checkout / "prod/hosts", "# tried by hand\n")
+
+    async def git(self, *arguments: str, stdin: bytes = b"") -> str:
+        """Run Git in origin and return what it printed, stripped."""
+        return (await output(["git", "-C", str(self.origin), *arguments], stdin=stdin)).strip()
+
+    async def head(self, ref: str) -> str:
+        """Return the commit that a branch, tag or id of origin means."""
+        return await self.git("rev-parse", "--verify", f"{ref}^{{commit}}")
+
+    async def push_as(self, author: Person, branch: str, message: str, changes: Mapping[str, str | None]) -> str:
+        """Put a commit on a branch of origin, as if somebody else had pushed it, and return it."""
+        history = History(base=await self.head(branch))
+        history.commit(author, message, changes, branch=branch, at=datetime.now(UTC))
+        await self.git("fast-import", "--quiet", stdin=history.stream())
+        return await self.head(branch)
+
+    def refuse_pushes(self, words: str | None) -> None:
+        """Let origin refuse every push with these words; None lets them through again."""
+        hook = self.origin / "hooks/pre-receive"
+        hook.parent.mkdir(exist_ok=True)
+        hook.unlink(missing_ok=True)
+        if words is not None:
+            hook.write_text(f"#!/bin/sh\ncat <<'WORDS' >&2\n{words}\nWORDS\nexit 1\n", encoding="utf-8")
+            hook.chmod(0o755)
+
+    def _make_folders(self) -> None:
+        self.origin.parent.mkdir(parents=True, exist_ok=True)
+        self.control.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.checkout.parent.mkdir(parents=True, exist_ok=True)
+
+    async def _check_out_on_server(self) -> None:
+        await output(["git", "clone", "-q", "--branch", RELEASE, str(self.origin), str(self.checkout)])
+        await output(["git", "-C", str(self.checkout), "branch", "-q", MASTER, RELEASE])
+        commit = await self.head(RELEASE)
+        _furnish(self.checkout, self.www, commit)
+
+    async def _configuration_files(self, web: SshServer, build_seconds: int) -> dict[str, str]:
+        vault = f"vault_sm_graphql_jwt_secret: {JWT_SECRET}\n"
+        encrypt = ["encrypt", "--vault-password-file", str(self.vault_password_file), "--output", "-", "-"]
+        program = [sys.executable, "-m", "ansible", "vault", *encrypt]
+        host = {
+            "ansible_host": web.host,
+            "ansible_port": web.port,
+            "ansible_user": web.user,
+            "ansible_python_interpreter": sys.executable,
+            "ansible_remote_tmp": web.home / ".ansible/tmp",
+        }
+        line = " ".join(f"{name}={value}" for name, value in host.items())
+        return {
+            "prod/hosts": f"[web]\nweb-1 {line}\n",
+            "prod/group_vars/all/vars.yml": self._vars(build_seconds),
+            "prod/group_vars/all/vault.yml": await output(program, stdin=vault.encode()),
+        }
+
+    def _vars(self, build_seconds: int) -> str:
+        values = {
+            "stage": "prod",
+            "metaspace_repo_url": str(self.origin),
+            "metaspace_branch": "master",
+            "metaspace_home": str(self.checkout),
+            "sm_home": "{{ metaspace_home }}/metaspace/engine",
+            "sm_graphql_home": "{{ metaspace_home }}/metaspace/graphql",
+            "sm_webapp_home": "{{ metaspace_home }}/metaspace/webapp",
+            "sm_webapp_www": str(self.www),
+            "sm_graphql_jwt_secret": "{{ vault_sm_graphql_jwt_secret }}",
+            "webapp_build_seconds": build_seconds,
+        }
+        return "---\n\n" + "".join(f"{name}: {json.dumps(value)}\n" for name, value in values.items())
+
+
+async def copy_clone(source: Source, bare: Path) -> None:
+    """Copy a clone, which stays untouched, and set the world back to the day when its release was ``source.release``.
+
+    Branches other than release and master go, and version tags later than the last one that release contains.
+    Raises `WrongUse` when a ref names no commit there.
+    """
+    release = await _commit_of(source.repo, source.release)
+    master = await _commit_of(source.repo, source.master)
+    await output(["git", "clone", "-q", "--bare", str(source.repo), str(bare)], deadline=300)
+    git = ["git", "-C", str(bare)]
+    listed = (await output([*git, "for-each-ref", "--format=%(refname)"])).split()
+    merged = (await output([*git, "tag", "--merged", release])).split()
+    latest = max((_numbers(tag) for tag in merged if VERSION.fullmatch(tag)), default=())
+    wanted = {f"refs/heads/{RELEASE}": release, f"refs/heads/{MASTER}": master}
+    stale = [ref for ref in listed if ref not in wanted and not _kept(ref, latest)]
+    commands = [f"update {ref} {commit}" for ref, commit in wanted.items()] + [f"delete {ref}" for ref in stale]
+    await output([*git, "update-ref", "--stdin"], stdin="".join(f"{one}\n" for one in commands).encode())
+    await output([*git, "symbolic-ref", "HEAD", f"refs/heads/{MASTER}"])
+    await output([*git, "remote", "remove", "origin"])
+
+
+async def _commit_of(repo: Path, ref: str) -> str:
+    for name in (ref, f"refs/remotes/origin/{ref}"):
+        with contextlib.suppress(Unavailable):
+            found = await output(["git", "-C", str(repo), "rev-parse", "-q", "--verify", f"{name}^{{commit}}"])
+            return found.strip()
+    raise WrongUse(f"{repo} has no commit {ref!r}.", hint=f"git -C {repo} branch -a; git -C {repo} tag")
+
+
+def _kept(ref: str, latest: tuple[int, ...]) -> bool:
+    kind, _, name = ref.removeprefix("refs/").partition("/")
+    return kind == "tags" and not (VERSION.fullmatch(name) and _numbers(name) > latest)
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split("."))
+
+
+def _furnish(checkout: Path, www: Path, commit: str) -> None:
+    """Put into the checkout what a server has beside the code, and the webapp as the last deploy built it."""
+    ignored = ("logs/", "dist", "dist-old", "production.json", "health.json", "ansible/aws/env")
+    _append(checkout / ".git/info/exclude", "".join(f"{one}\n" for one in ignored))
+    for part in ("engine", "graphql"):
+        (checkout / "metaspace" / part / "logs").mkdir(parents=True, exist_ok=True)
+    configuration = checkout / "metaspace/graphql/config/production.json"
+    configuration.parent.mkdir(parents=True, exist_ok=True)
+    _write_secret(configuration, json.dumps({"jwt": {"secret": JWT_SECRET}}))
+    www.mkdir(parents=True, exist_ok=True)
+    built = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    (www / "index.html").write_text(PAGE.format(commit=commit, built=built), encoding="utf-8")
+    (www / "version.json").write_text(json.dumps({"commit": commit, "built": built}), encoding="utf-8")
+
+
+def _append(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as file:
+        file.write(text)
+
+
+def _write_secret(path: Path, text: str) -> None:
+    path.touch(mode=0o600)
+    path.write_text(text, encoding="utf-8")
+
+
+def _write_tree(folder: Path, tree: Mapping[str, str]) -> None:
+    for name, text in tree.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        if name.endswith(".sh"):
+            path.chmod(0o755)

@@ -1,0 +1,1 @@
+ALTER TABLE molecular_db ADD COLUMN targeted boolean NOT NULL DEFAULT FALSE;

@@ -1,0 +1,1 @@
+module.exports = { port: 3010, limits: { maxAnnotations: 10000 } }
