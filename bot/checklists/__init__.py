@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from importlib import resources
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import yaml
@@ -14,6 +13,7 @@ from bot.domain.errors import BadSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     from bot.engine.step import Step
 
@@ -183,7 +183,7 @@ class _Reader:
             self.complain(_line(node), "`params` must be keys and values.", step)
             return {}
         try:
-            values: dict[str, object] = yaml.SafeLoader("").construct_mapping(node, deep=True)
+            values = yaml.SafeLoader("").construct_mapping(node, deep=True)
         except yaml.YAMLError as error:
             self.complain(_line(node), f"`params` cannot be read: {error}.", step)
             return {}

@@ -1,0 +1,28 @@
+"""The start is announced, before anything that is live changes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from bot.steps.announcing import Announcing, changes, headline, subject
+
+if TYPE_CHECKING:
+    from bot.engine.step import Step, StepContext
+
+
+class AnnounceStart(Announcing):
+    """Says what is coming and where from."""
+
+    id: ClassVar[str] = "announce_start"
+    title: ClassVar[str] = "Start announced"
+    after: ClassVar[frozenset[str]] = frozenset({"notes", "workload", "drain"})
+
+    async def text(self, ctx: StepContext) -> str:
+        """Name version, place, what is new and the range."""
+        plan = ctx.plan
+        before = f" It replaces {plan.previous_version}." if plan.previous_version else ""
+        first = f"Releasing *{subject(plan)}* to {plan.environment} now.{before} Services restart one after another."
+        return "\n".join([first, *headline(ctx), f"Changes: {changes(ctx)}"])
+
+
+STEP: Step = AnnounceStart()
