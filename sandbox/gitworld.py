@@ -116,8 +116,13 @@ class GitWorld:
         self.checkout.parent.mkdir(parents=True, exist_ok=True)
 
     async def _check_out_on_server(self) -> None:
-        await output(["git", "clone", "-q", "--branch", RELEASE, str(self.origin), str(self.checkout)])
-        await output(["git", "-C", str(self.checkout), "branch", "-q", MASTER, RELEASE])
+        git = ["git", "-C", str(self.checkout)]
+        await output(["git", "clone", "-q", "--no-checkout", "--branch", RELEASE, str(self.origin), str(self.checkout)])
+        if self.source and (absent := await absent_files(self.origin, (RELEASE, MASTER))):
+            patterns = "/*\n" + "".join(f"!/{_literal(path)}\n" for path in absent)
+            await output([*git, "sparse-checkout", "set", "--no-cone", "--stdin"], stdin=patterns.encode())
+        await output([*git, "checkout", "-q", RELEASE])
+        await output([*git, "branch", "-q", MASTER, RELEASE])
         commit = await self.head(RELEASE)
         _furnish(self.checkout, self.www, commit)
 
@@ -174,6 +179,25 @@ async def copy_clone(source: Source, bare: Path) -> None:
     await output([*git, "update-ref", "--stdin"], stdin="".join(f"{one}\n" for one in commands).encode())
     await output([*git, "symbolic-ref", "HEAD", f"refs/heads/{MASTER}"])
     await output([*git, "remote", "remove", "origin"])
+
+
+async def absent_files(bare: Path, refs: tuple[str, ...]) -> list[str]:
+    """Return the paths whose content a clone lacks (snapshots and partial clones leave large files out)."""
+    git = ["git", "-C", str(bare)]
+    blobs: dict[str, str] = {}
+    for ref in refs:
+        for line in (await output([*git, "-c", "core.quotePath=false", "ls-tree", "-r", ref])).splitlines():
+            facts, _, path = line.partition("\t")
+            blobs[path] = facts.split()[2]
+    asked = "".join(f"{blob}\n" for blob in blobs.values()).encode()
+    answers = (await output([*git, "cat-file", "--batch-check"], stdin=asked)).splitlines()
+    missing = {line.split()[0] for line in answers if line.endswith(" missing")}
+    return sorted(path for path, blob in blobs.items() if blob in missing)
+
+
+def _literal(path: str) -> str:
+    """Return a sparse-checkout pattern that means this path alone."""
+    return re.sub(r"([\\*?\[ ])", r"\\\1", path)
 
 
 async def _commit_of(repo: Path, ref: str) -> str:

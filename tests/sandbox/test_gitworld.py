@@ -107,3 +107,25 @@ async def test_the_configuration_has_a_vault_that_is_really_encrypted(tmp_path: 
     assert files == ["prod/group_vars/all/vars.yml", "prod/group_vars/all/vault.yml", "prod/hosts"]
     assert (git.configuration_checkout / "prod/group_vars/all/vault.yml").read_text().startswith("$ANSIBLE_VAULT;1.1")
     assert git.vault_password_file.stat().st_mode & 0o777 == 0o600
+
+
+async def test_a_clone_that_lacks_a_large_file_can_still_be_released_from(tmp_path: Path) -> None:
+    real = await world(tmp_path / "real")
+    await output(["git", "-C", str(real.origin), "unpack-objects", "-q"], stdin=_packs(real.origin))
+    blob = await real.git("rev-parse", "master:docs/index.md")
+    (real.origin / "objects" / blob[:2] / blob[2:]).unlink()
+    copy = GitWorld(tmp_path / "copy", source=Source(real.origin))
+    await copy.build_code()
+    await output(["git", "-C", str(copy.checkout), "checkout", "-q", await copy.head("master")])
+    status = await output(["git", "-C", str(copy.checkout), "status", "--porcelain"])
+    assert status == ""
+    assert not (copy.checkout / "docs/index.md").exists()
+
+
+def _packs(origin: Path) -> bytes:
+    """Take the packs away, so that their objects can be unpacked into single files."""
+    packs = list((origin / "objects/pack").glob("*.pack"))
+    content = b"".join(pack.read_bytes() for pack in packs)
+    for pack in (origin / "objects/pack").iterdir():
+        pack.unlink()
+    return content
