@@ -63,7 +63,11 @@ class Repository(Protocol):
         """Return the commits of ``ref`` that ``not_in`` lacks, newest first, merges whose content is there left out."""
 
     async def merge(self, *, ours: str, theirs: str, message: str) -> str:
-        """Make (not push) the merge of two commits in the mirror and return it; `Refused` names the conflicting paths."""
+        """Make (not push) the merge of two commits in the mirror and return it; `Refused` names the conflicting paths.
+
+        The same commits and message make the same merge, wherever and whenever: its parents are ``ours`` and ``theirs``,
+        author and committer are the configured one, and both dates are the later of the parents' committer dates.
+        """
 
     async def push(self, *, updates: Sequence[RefUpdate]) -> None:
         """Push all or nothing, never by force, each ref only from its expected old value; then read the remote back.
