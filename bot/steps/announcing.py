@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from bot.domain.errors import StepFailed
@@ -17,16 +18,16 @@ if TYPE_CHECKING:
 HEADLINE_LINES = 3
 
 
-class Announcing(BaseStep):
+class Announcing(BaseStep, ABC):
     """A message counts only when it carries this release's key; another release's announcement proves nothing."""
 
     scope: ClassVar[Literal["world", "this_release"]] = "this_release"
     on_interrupt: ClassVar[Literal["rerun", "attach", "ask"]] = "rerun"
     skip: ClassVar[Literal["never", "approver", "releaser"]] = "releaser"
 
+    @abstractmethod
     async def text(self, ctx: StepContext) -> str:
         """Return what is posted."""
-        raise NotImplementedError
 
     async def facts(self, ctx: StepContext) -> dict[str, object]:  # noqa: ARG002  # for those who have some
         """Return what the evidence says besides the message itself."""

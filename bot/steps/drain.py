@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from bot.domain.errors import StepFailed
 from bot.engine.step import BaseStep, CheckResult, Done, Evidence, NotDone, Partial
 from bot.steps.waiting import until
-from bot.steps.workload import DRAIN, WAIT, Found, described
 from bot.steps.words import spoken
+from bot.steps.workload import DRAIN, WAIT, Found, described
 
 if TYPE_CHECKING:
     from bot.engine.step import Step, StepContext
