@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from bot.domain.findings import Finding, Kind
-from bot.domain.rules import paths
+from bot.domain.rules import elasticsearch, paths
 from bot.domain.rules.reading import Reading
 
 __all__ = ["RULES", "Reading", "find", "paths"]
@@ -17,10 +17,12 @@ def _by_path(reading: Reading) -> Iterator[Finding]:
     """Every file of a watched place, for kinds that no other rule reads."""
     for change in reading.span.changes:
         for kind in paths.kinds(change):
-            yield paths.plain(kind, change)
+            if kind not in _READ:
+                yield paths.plain(kind, change)
 
 
-RULES: tuple[Rule, ...] = (_by_path,)
+_READ = frozenset({Kind.ES_EXPORT_TOUCHED})
+RULES: tuple[Rule, ...] = (_by_path, elasticsearch.findings)
 
 
 def find(reading: Reading) -> tuple[Finding, ...]:

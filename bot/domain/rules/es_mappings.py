@@ -1,0 +1,242 @@
+"""The explicit mappings and settings that an exporter creates indices with, wherever and however it builds them.
+
+Functions that create an index are carried out on constants only: dictionaries, spreads, updates, own helper functions. What is
+not constant stays unknown and is never compared. Both layouts are read: one index for both kinds of document (mappings by type
+in ``body``), and an index for each.
+"""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from bot.domain.rules.es_documents import branches
+from bot.domain.rules.es_flow import ANNOTATION, DATASET
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from bot.domain.rules.es_flow import Code
+
+_DEEPEST = 12
+_ROLES = (DATASET, ANNOTATION)
+
+
+class _Unknown:
+    """What is only known at run time; equal to every other unknown, so it is never a difference."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Unknown)
+
+    def __hash__(self) -> int:
+        return 0
+
+    def __repr__(self) -> str:
+        return "…"
+
+
+UNKNOWN = _Unknown()
+
+
+@dataclass(slots=True)
+class Index:
+    """What one kind of document's index is created with: properties by dotted path, the rest as it stands."""
+
+    properties: dict[str, Any] = field(default_factory=dict)
+    templates: Any = None
+    root: dict[str, Any] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
+    line: int = 0
+
+
+def read(code: Code) -> Mapping[str, Index]:
+    """Kind of document → index; empty where the module creates none."""
+    found: dict[str, Index] = {}
+    for name, function in code.functions.items():
+        run = _Run(code, name)
+        run.carry_out(function.body)
+        for created in run.created:
+            for role, index in _indices(created):
+                found.setdefault(role, index)
+    return found
+
+
+@dataclass(slots=True)
+class _Created:
+    mappings: Any
+    settings: Any
+    hint: str
+    line: int
+
+
+class _Run:
+    """Carries a function out on constants."""
+
+    def __init__(self, code: Code, name: str, values: Mapping[str, Any] | None = None, depth: int = 0) -> None:
+        self.created: list[_Created] = []
+        self.returned: Any = UNKNOWN
+        self._code = code
+        self._name = name
+        self._values: dict[str, Any] = dict(values or {})
+        self._depth = depth
+
+    def carry_out(self, body: list[ast.stmt]) -> None:
+        for statement in body:
+            match statement:
+                case ast.Assign(targets=targets, value=value):
+                    result = self._value(value)
+                    for target in targets:
+                        self._store(target, result)
+                case ast.AnnAssign(target=target, value=ast.expr() as value):
+                    self._store(target, self._value(value))
+                case ast.AugAssign(target=ast.Name(id=name), op=ast.BitOr(), value=value):
+                    self._values[name] = _merged(self._values.get(name, UNKNOWN), self._value(value))
+                case ast.Return(value=ast.expr() as value):
+                    self.returned = self._value(value)
+                case ast.Expr(value=value):
+                    self._value(value)
+                case _:
+                    pass
+            for inner, _ in branches(statement):
+                self.carry_out(inner)
+
+    def _store(self, target: ast.expr, value: Any) -> None:
+        if isinstance(target, ast.Name):
+            self._values[target.id] = value
+        elif isinstance(target, ast.Subscript):
+            holder, key = self._value(target.value), self._value(target.slice)
+            if isinstance(holder, dict) and isinstance(key, str):
+                holder[key] = value
+
+    def _value(self, node: ast.expr) -> Any:
+        match node:
+            case ast.Constant(value=value):
+                return value
+            case ast.Dict():
+                return self._dict(node)
+            case ast.List(elts=elements) | ast.Tuple(elts=elements):
+                return [self._value(element) for element in elements]
+            case ast.Name(id=name) | ast.Attribute(value=ast.Name(id="self" | "cls"), attr=name):
+                return self._named(name)
+            case ast.Subscript(value=holder, slice=key):
+                known, name = self._value(holder), self._value(key)
+                return known.get(name, UNKNOWN) if isinstance(known, dict) and isinstance(name, str) else UNKNOWN
+            case ast.BinOp(left=left, op=ast.BitOr(), right=right):
+                return _merged(self._value(left), self._value(right))
+            case ast.Call():
+                return self._call(node)
+            case ast.UnaryOp(op=ast.USub(), operand=operand):
+                number = self._value(operand)
+                return -number if isinstance(number, int | float) else UNKNOWN
+            case _:
+                return UNKNOWN
+
+    def _named(self, name: str) -> Any:
+        if name in self._values:
+            return self._values[name]
+        constant = self._code.constants.get(name)
+        if constant is None or self._depth > _DEEPEST:
+            return UNKNOWN
+        return _Run(self._code, self._name, depth=self._depth + 1)._value(constant)
+
+    def _dict(self, node: ast.Dict) -> dict[str, Any]:
+        result: dict[str, Any] = {}
+        for key, value in zip(node.keys, node.values, strict=True):
+            known = self._value(value)
+            if key is None:
+                result.update(known if isinstance(known, dict) else {})
+            elif isinstance(name := self._value(key), str):
+                result[name] = known
+        return result
+
+    def _call(self, call: ast.Call) -> Any:
+        given = {keyword.arg: self._value(keyword.value) for keyword in call.keywords if keyword.arg}
+        if isinstance(call.func, ast.Attribute):
+            self._note_creation(call, given)
+            holder = self._value(call.func.value)
+            if isinstance(holder, dict) and call.func.attr == "update":
+                for value in (*(self._value(argument) for argument in call.args), given):
+                    holder.update(value if isinstance(value, dict) else {})
+                return None
+            if isinstance(holder, dict) and call.func.attr == "copy":
+                return dict(holder)
+        name = ast.unparse(call.func).rsplit(".", 1)[-1]
+        if name in ("dict", "deepcopy", "copy"):
+            base = self._value(call.args[0]) if call.args else {}
+            return _merged(base, given) if isinstance(base, dict) else UNKNOWN
+        return self._own(call)
+
+    def _own(self, call: ast.Call) -> Any:
+        name = self._code.called(call, self._name)
+        if name is None or self._depth > _DEEPEST:
+            return UNKNOWN
+        values = {parameter: self._value(value) for parameter, value in self._code.arguments(call, name)}
+        inner = _Run(self._code, name, values, self._depth + 1)
+        inner.carry_out(self._code.functions[name].body)
+        self.created += [created for created in inner.created if values]
+        return inner.returned
+
+    def _note_creation(self, call: ast.Call, given: dict[str, Any]) -> None:
+        if not isinstance(call.func, ast.Attribute) or call.func.attr not in (
+            "create",
+            "put_mapping",
+            "put_index_template",
+        ):
+            return
+        body = given.get("body")
+        body = body if isinstance(body, dict) else {}
+        mappings = given.get("mappings", body.get("mappings", body if call.func.attr == "put_mapping" else None))
+        settings = given.get("settings", body.get("settings"))
+        if isinstance(mappings, dict) or isinstance(settings, dict):
+            words = [ast.unparse(keyword.value) for keyword in call.keywords]
+            self.created.append(_Created(mappings, settings, f"{' '.join(words)} {self._name}", call.lineno))
+
+
+def _merged(one: Any, other: Any) -> Any:
+    if isinstance(one, dict) and isinstance(other, dict):
+        return {**one, **other}
+    return UNKNOWN
+
+
+def _indices(created: _Created) -> Iterator[tuple[str, Index]]:
+    mappings = created.mappings if isinstance(created.mappings, dict) else {}
+    settings = created.settings if isinstance(created.settings, dict) else {}
+    by_type = {role: mappings[role] for role in _ROLES if isinstance(mappings.get(role), dict)}
+    parts = by_type or {_role(created.hint, mappings): mappings}
+    for role, part in parts.items():
+        yield role, _index(part, settings, created.line)
+
+
+def _role(hint: str, mappings: dict[str, Any]) -> str:
+    """Names tell: those around the creation, then the fields themselves."""
+    words = hint.casefold()
+    if "ann" in words or "dataset" in words:
+        return ANNOTATION if "ann" in words else DATASET
+    properties = mappings.get("properties", {})
+    return DATASET if all(str(name).startswith("ds_") for name in properties) else ANNOTATION
+
+
+def _index(mapping: dict[str, Any], settings: dict[str, Any], line: int) -> Index:
+    properties = mapping.get("properties")
+    root = {key: value for key, value in mapping.items() if key not in ("properties", "dynamic_templates")}
+    inner = settings.get("index")
+    flat = {
+        **{key: value for key, value in settings.items() if key != "index"},
+        **(inner if isinstance(inner, dict) else {}),
+    }
+    found = dict(_flatten("", properties)) if isinstance(properties, dict) else {}
+    return Index(found, mapping.get("dynamic_templates"), root, flat, line)
+
+
+def _flatten(prefix: str, properties: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Dotted path → own mapping; an object's inner properties are entries of their own."""
+    for name, mapping in properties.items():
+        path = f"{prefix}{name}"
+        if isinstance(mapping, dict) and isinstance(mapping.get("properties"), dict):
+            own = {key: value for key, value in mapping.items() if key != "properties"}
+            if own:
+                yield path, own
+            yield from _flatten(f"{path}.", mapping["properties"])
+        else:
+            yield path, mapping
