@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from bot.domain.readmodel import Problem, ReleaseView, StepView
 
 _BAR = 12
+_QUESTIONS = 2  # a third waits until one of them is answered; all are in the thread
 _TROUBLE = frozenset({StepState.FAILED, StepState.ERROR})
 _ENDED = frozenset({StepState.DONE, StepState.SKIPPED})
 
@@ -26,16 +27,19 @@ _ENDED = frozenset({StepState.DONE, StepState.SKIPPED})
 def dashboard(release: ReleaseView) -> kit.Message:
     """Show a release as it stands. It is drawn from the release alone, so drawing it again changes nothing."""
     head = title(release)
-    blocks: list[Block] = [
+    top: list[Block] = [
         kit.header(head),
-        kit.section("\n".join(_summary(release))),
+        *kit.lines(list(_summary(release)), room=2500),
         *_trouble(release),
-        *(part for one in release.questions for part in question.block(one)),
-        *kit.lines([_step(n, one) for n, one in enumerate(release.steps, 1)], room=6500),
+        *(part for one in release.questions[:_QUESTIONS] for part in question.block(one)),
+    ]
+    bottom: list[Block] = [
         *_loose_ends(release),
         *kit.actions("release", controls(release)),
         kit.context(_footer(release)),
     ]
+    rows = [_step(n, one) for n, one in enumerate(release.steps, 1)]
+    blocks = [*top, *kit.lines(rows, room=kit.room_beside([*top, *bottom])), *bottom]
     return kit.message(f"{escape(head)}. {headline(release)}", blocks)
 
 
@@ -103,7 +107,7 @@ def summary_message(release: ReleaseView) -> kit.Message:
 
 def stopped_message(release: ReleaseView, step: StepView, problem: Problem) -> kit.Message:
     """Tell the channel that a release needs a decision; the buttons are on the dashboard."""
-    text = f"{release.plan.version} to {release.environment} stopped at “{escape(step.title)}”"
+    text = f"{escape(release.plan.version)} to {release.environment} stopped at “{escape(step.title)}”"
     return kit.message(
         f"{mention(release.started_by)} {text}: {escape(problem.message, 600)}",
         [kit.section(f"{mention(release.started_by)} *{text}*"), *problem_blocks(problem)],
@@ -119,7 +123,7 @@ def problem_blocks(problem: Problem) -> list[Block]:
         f"*What was changed:* {escape(problem.changed, 700) or 'this step proved nothing; steps before it stand.'}"
     )
     parts.append(f"*Try next:* {escape(problem.hint, 700) or 'look at the step’s commands, then Retry.'}")
-    return [kit.section("\n".join(parts))]
+    return kit.lines(parts, room=2600)
 
 
 def _summary(release: ReleaseView) -> Iterator[str]:

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 ROOM = 11_500  # characters of a message's body; the rest of Slack's 13,200 is left for headers and buttons
 
+NOTHING = "–"  # Slack refuses empty text
+
 
 class Message(NamedTuple):
     """What is posted: the fallback text, and the blocks."""
@@ -42,7 +44,10 @@ class Message(NamedTuple):
 
 def message(text: str, blocks: Iterable[Block]) -> Message:
     """Put a message together; ``text`` is what notifications and screen readers get (mrkdwn)."""
-    return Message(cut(text, limits.TEXT), [block.to_dict() for block in list(blocks)[: limits.BLOCKS]])
+    return Message(
+        cut(text, limits.TEXT) if text.strip() else NOTHING,
+        [block.to_dict() for block in list(blocks)[: limits.BLOCKS]],
+    )
 
 
 def modal(
@@ -58,8 +63,8 @@ def modal(
     view = View(
         type="modal",
         callback_id=callback,
-        title=PlainTextObject(text=shorten(one_line(title), limits.TITLE)),
-        submit=PlainTextObject(text=shorten(submit, limits.TITLE)) if submit else None,
+        title=_plain(title, limits.TITLE),
+        submit=_plain(submit, limits.TITLE) if submit else None,
         close=PlainTextObject(text=close),
         private_metadata=packed(metadata),
         blocks=list(blocks)[: limits.MODAL_BLOCKS],
@@ -75,7 +80,7 @@ def packed(values: Mapping[str, object]) -> str:
 
 def header(text: str) -> Block:
     """Return a title."""
-    return HeaderBlock(text=PlainTextObject(text=shorten(one_line(text), limits.HEADER), emoji=False))
+    return HeaderBlock(text=_plain(text, limits.HEADER))
 
 
 def section(text: str, accessory: InteractiveElement | None = None, block_id: str | None = None) -> Block:
@@ -118,6 +123,11 @@ def lines(items: Sequence[str], *, room: int, rest: str = "… and {n} more.") -
     return [section("\n".join(chunk)) for chunk in chunks if chunk]
 
 
+def room_beside(blocks: Sequence[Block]) -> int:
+    """Say how many characters a message still has room for beside these blocks, at least a few lines."""
+    return max(1000, ROOM - limits.visible([block.to_dict() for block in blocks]))
+
+
 def actions(block_id: str, buttons: Sequence[InteractiveElement]) -> list[Block]:
     """Return a row of buttons, or nothing when there is none."""
     return [ActionsBlock(block_id=block_id, elements=list(buttons)[: limits.ELEMENTS])] if buttons else []
@@ -133,7 +143,7 @@ def button(
 ) -> ButtonElement:
     """Return a button; ``confirm`` is title, sentence and label of the dialog that asks again."""
     return ButtonElement(
-        text=PlainTextObject(text=shorten(one_line(label), limits.BUTTON), emoji=False),
+        text=_plain(label, limits.BUTTON),
         action_id=action,
         value=packed(value),
         style=style or None,
@@ -147,8 +157,8 @@ def text_input(
     """Return a text field; its value arrives under ``state.values[block]["value"]["value"]``."""
     return InputBlock(
         block_id=block,
-        label=PlainTextObject(text=shorten(one_line(label), 150)),
-        hint=PlainTextObject(text=shorten(one_line(hint), 300)) if hint else None,
+        label=_plain(label, 150),
+        hint=_plain(hint, 300) if hint else None,
         optional=optional,
         element=PlainTextInputElement(
             action_id="value", multiline=multiline, initial_value=shorten(initial, limits.INITIAL) or None
@@ -160,14 +170,13 @@ def checkboxes(block: str, label: str, options: Sequence[tuple[str, str]], hint:
     """Return up to ten boxes to tick, (value, label) each; those ticked arrive under ``selected_options``."""
     return InputBlock(
         block_id=block,
-        label=PlainTextObject(text=shorten(one_line(label), 150)),
-        hint=PlainTextObject(text=shorten(one_line(hint), 300)) if hint else None,
+        label=_plain(label, 150),
+        hint=_plain(hint, 300) if hint else None,
         optional=True,
         element=CheckboxesElement(
             action_id="value",
             options=[
-                Option(value=value, text=PlainTextObject(text=shorten(one_line(name), limits.OPTION) or value))
-                for value, name in options[: limits.OPTIONS]
+                Option(value=value, text=_plain(name, limits.OPTION)) for value, name in options[: limits.OPTIONS]
             ],
         ),
     )
@@ -175,13 +184,17 @@ def checkboxes(block: str, label: str, options: Sequence[tuple[str, str]], hint:
 
 def _mrkdwn(text: str) -> MarkdownTextObject:
     # verbatim: Slack is not to make links and mentions of its own from what it finds
-    return MarkdownTextObject(text=text if text.strip() else "–", verbatim=True)
+    return MarkdownTextObject(text=text if text.strip() else NOTHING, verbatim=True)
+
+
+def _plain(text: str, limit: int) -> PlainTextObject:
+    return PlainTextObject(text=shorten(one_line(text), limit) or NOTHING, emoji=False)
 
 
 def _confirm(title: str, text: str, label: str) -> ConfirmObject:
     return ConfirmObject(
-        title=PlainTextObject(text=shorten(title, 100)),
-        text=PlainTextObject(text=shorten(text, 300)),
-        confirm=PlainTextObject(text=shorten(label, 30)),
+        title=_plain(title, 100),
+        text=_plain(text, 300),
+        confirm=_plain(label, 30),
         deny=PlainTextObject(text="Go back"),
     )

@@ -25,10 +25,15 @@ def message_faults(text: str, blocks: Sequence[Mapping[str, Any]]) -> list[str]:
     faults += _over("fallback text", text, TEXT)
     if len(blocks) > BLOCKS:
         faults.append(f"{len(blocks)} blocks, at most {BLOCKS}")
-    total = sum(size(one) for one in _texts(list(blocks)))
+    total = visible(blocks)
     if total > TOTAL:
         faults.append(f"{total} characters in all, at most {TOTAL}")
     return faults + _block_faults(blocks)
+
+
+def visible(blocks: Sequence[Mapping[str, Any]]) -> int:
+    """Count the characters that a reader sees, which Slack limits for a message as a whole."""
+    return sum(size(one) for one in _texts(list(blocks)))
 
 
 def modal_faults(view: Mapping[str, Any]) -> list[str]:

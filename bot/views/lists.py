@@ -60,7 +60,7 @@ def help_overview(entries: Sequence[tuple[str, str, str]]) -> kit.Message:
     tail = f"In a thread, mention me instead: {code('@releasebot status')}. One command in full: {code('/release help start')}."
     head = "A release begins with a review: it shows what would ship and what that needs."
     return kit.message(
-        f"Commands: {listing(name for name, _, _ in entries)}",
+        f"Commands: {listing(escape(name, 40) for name, _, _ in entries)}",
         [kit.section(f"*{head}*"), *kit.lines(rows, room=9000), kit.context(tail)],
     )
 

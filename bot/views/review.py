@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from bot.domain.changes import Relation
 from bot.domain.findings import Severity
@@ -27,6 +28,7 @@ _WORDS = {
     Severity.INFO: "Good to know",
 }
 _PULLS = 8
+_NAMES = {"es": "Elasticsearch", "graphql": "GraphQL", "ansible": "Ansible", "docker": "Docker", "ci": "CI"}
 
 
 def review(report: ReviewReport) -> kit.Message:
@@ -38,7 +40,7 @@ def review(report: ReviewReport) -> kit.Message:
     blocks = [
         kit.header(head),
         *_not_seen(report),
-        kit.section("\n".join(_summary(report))),
+        *kit.lines(list(_summary(report)), room=2400),
         *_strategy(facts),
         *_findings(facts, _SHOWN),
         *_pulls(facts),
@@ -164,7 +166,7 @@ def _strategy(facts: Review) -> list[Block]:
     return kit.lines([heading, *rows], room=1400, rest="… and {n} more reasons.")
 
 
-def _findings(facts: Review, shown: dict[Severity, int], *, room: int = 4200, full: bool = False) -> list[Block]:
+def _findings(facts: Review, shown: dict[Severity, int], *, room: int = 3600, full: bool = False) -> list[Block]:
     rows: list[str] = []
     for severity in reversed(Severity):
         group = [one for one in facts.findings if one.severity is severity]
@@ -194,7 +196,8 @@ def _kinds(group: Sequence[Finding]) -> str:
 
 
 def _kind(kind: str) -> str:
-    return kind.replace("_", " ").replace("es ", "Elasticsearch ").replace("graphql", "GraphQL")
+    first, _, rest = kind.partition("_")
+    return f"{_NAMES.get(first, first)} {rest.replace('_', ' ')}".strip()
 
 
 def _pulls(facts: Review) -> list[Block]:
@@ -259,4 +262,4 @@ def _commit_link(facts: Review, commit: str) -> str:
 def _blob(facts: Review, one: Finding) -> str:
     root = _web(facts)
     line = f"#L{one.line}" if one.line else ""
-    return f"{root}/blob/{facts.head.sha}/{one.path}{line}" if root else ""
+    return f"{root}/blob/{facts.head.sha}/{quote(one.path)}{line}" if root else ""

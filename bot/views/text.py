@@ -28,6 +28,8 @@ def size(text: str) -> int:
 
 def one_line(text: str) -> str:
     """Return the text on one line, without control and direction-changing characters."""
+    if text.isascii() and text.isprintable():
+        return " ".join(text.split())
     kept = (" " if unicodedata.category(c) in {"Cc", "Cs", "Zl", "Zp"} else c for c in text)
     return " ".join("".join(c for c in kept if unicodedata.bidirectional(c) not in _BIDI).split())
 
@@ -43,12 +45,17 @@ def shorten(text: str, limit: int) -> str:
 
 def escape(text: str, limit: int = 300) -> str:
     """Make outside text harmless in mrkdwn, on one line, cut to ``limit`` characters before escaping."""
-    plain = shorten(one_line(text), limit)
+    plain = _plain(text, limit)
     if plain.startswith(">"):
         plain = "›" + plain[1:]
     plain = _EMOJI.sub("∶", plain)
     plain = _EDGE_UNDERSCORE.sub("ˍ", plain)
     return "".join(_ENTITIES.get(c) or _LOOKALIKES.get(c, c) for c in plain)
+
+
+def _plain(text: str, limit: int) -> str:
+    start = text[: 4 * limit]  # enough, and a text of megabytes costs nothing
+    return shorten(one_line(start) + ("…" if len(start) < len(text) else ""), limit)
 
 
 def paragraphs(text: str, limit: int = 2000) -> str:
@@ -58,7 +65,7 @@ def paragraphs(text: str, limit: int = 2000) -> str:
 
 def code(text: str, limit: int = 400) -> str:
     """Show outside text as inline code, on one line."""
-    plain = shorten(one_line(text), limit).replace("`", "ʼ")
+    plain = _plain(text, limit).replace("`", "ʼ")
     return f"`{''.join(_ENTITIES.get(c, c) for c in plain) or ' '}`"
 
 

@@ -1,0 +1,276 @@
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from bot.domain.errors import Refused, ReleaseError
+from bot.domain.readmodel import LockView, Person, Problem
+from bot.domain.release import Choice, DecisionKind, ReleaseState, StepState
+from bot.domain.report import PreparedPlan
+from bot.domain.world import Check, CheckState
+from bot.views import dashboard, forms, ids, lists, plan, question, review
+from bot.views.limits import message_faults, modal_faults
+from tests.views import worlds
+
+if TYPE_CHECKING:
+    from bot.domain.plan import Plan
+    from bot.domain.readmodel import OpenQuestion, ReleaseView, StepView
+    from bot.domain.report import ReviewReport
+    from bot.views.kit import Message
+
+hostile = settings(
+    max_examples=25,
+    phases=(Phase.explicit, Phase.generate),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+FORBIDDEN = re.compile(r"<!(?!date\^)|<@U01ADMIN|<https?://evil|<javascript:|@(?:here|channel|everyone)")
+
+
+def strings(node: Any) -> list[str]:
+    if isinstance(node, dict):
+        return [one for value in node.values() for one in strings(value)]
+    if isinstance(node, list):
+        return [one for value in node for one in strings(value)]
+    return [node] if isinstance(node, str) else []
+
+
+def mrkdwn(blocks: list[dict[str, Any]]) -> list[str]:
+    """Every text that Slack interprets."""
+    found: list[str] = []
+
+    def walk(node: Any) -> None:
+        if isinstance(node, dict):
+            if node.get("type") == "mrkdwn":
+                found.append(node["text"])
+                assert node["verbatim"] is True
+            for value in node.values():
+                walk(value)
+        elif isinstance(node, list):
+            for value in node:
+                walk(value)
+
+    walk(blocks)
+    return found
+
+
+def holds(message: Message) -> None:
+    assert message_faults(message.text, message.blocks) == []
+    for text in [message.text, *mrkdwn(message.blocks)]:
+        assert not FORBIDDEN.search(re.sub(r"`[^`]*`|<https://(github\.com|ci)/[^|>]*\|", "", text)), text
+
+
+def buttons(message: Message) -> dict[str, dict[str, Any]]:
+    return {
+        element["action_id"]: element
+        for block in message.blocks
+        if block["type"] == "actions"
+        for element in block["elements"]
+    }
+
+
+def words(message: Message) -> str:
+    return "\n".join([message.text, *strings(message.blocks)])
+
+
+@hostile
+@given(worlds.reports)
+def test_a_review_of_anything_fits_and_mentions_nobody(report: ReviewReport) -> None:
+    for view in (review.review, review.findings, review.commits):
+        holds(view(report))
+
+
+@hostile
+@given(worlds.releases)
+def test_a_dashboard_of_anything_fits_and_mentions_nobody_from_outside(release: ReleaseView) -> None:
+    holds(dashboard.dashboard(release))
+    holds(dashboard.summary_message(release))
+    holds(lists.status("prod", release, None))
+    holds(lists.history("prod", [release] * 30))
+    assert modal_faults(forms.abort_form(release)) == []
+
+
+@hostile
+@given(worlds.releases, worlds.step_views, worlds.problems)
+def test_a_stop_of_anything_fits(release: ReleaseView, step: StepView, problem: Problem) -> None:
+    holds(dashboard.stopped_message(release, step, problem))
+    assert modal_faults(forms.skip_form(release, step)) == []
+
+
+@hostile
+@given(worlds.plans, worlds.reports, worlds.texts)
+def test_a_plan_of_anything_fits(one: Plan, report: ReviewReport, advice: str) -> None:
+    prepared = PreparedPlan(one, "", report)
+    holds(plan.preview_message(prepared, {"environment": "prod"}))
+    assert modal_faults(plan.preview_modal(prepared, {"environment": "prod"}, advice=advice)) == []
+    assert modal_faults(plan.refused_modal(advice or "x", advice)) == []
+
+
+@hostile
+@given(worlds.questions, st.sampled_from(["", "U01REL"]), worlds.texts)
+def test_a_question_of_anything_fits_with_each_of_its_forms(opened: OpenQuestion, ask: str, reason: str) -> None:
+    holds(question.question(opened, ask=ask))
+    for kind in (None, *DecisionKind):
+        holds(question.answered(opened.question, release="R7", kind=kind, by="U1", at=opened.asked_at, reason=reason))
+    for index, choice in enumerate(opened.question.choices):
+        assert modal_faults(forms.question_form(opened, choice, index)) == []
+
+
+@hostile
+@given(worlds.locks, worlds.texts, worlds.texts)
+def test_small_answers_to_anything_fit(lock: LockView, one: str, two: str) -> None:
+    holds(lists.locked(lock))
+    holds(lists.unlocked(one, two))
+    holds(lists.status(one, None, lock))
+    holds(lists.error(Refused(one or "x", hint=two, changed=one)))
+    holds(lists.progress(one, two, one, facts=[two] * 20, attach=one))
+    holds(lists.whoami(Person("U1", one, frozenset({"viewer"}), two), [("viewer", "look")], "C1"))
+    holds(lists.help_overview([(one, two, one)] * 20))
+    holds(lists.help_command(one, two, one, two, "viewer"))
+
+
+def test_a_review_says_first_what_could_not_be_seen() -> None:
+    shown = review.review(
+        worlds.report(checks=None, checks_problem="GitHub does not answer", review=worlds.review(blind_spots=("x.py",)))
+    )
+    assert "Not seen" in shown.blocks[1]["text"]["text"]
+    assert "GitHub does not answer" in shown.blocks[1]["text"]["text"]
+    assert "x.py" in shown.blocks[1]["text"]["text"]
+
+
+def test_a_review_names_the_ci_jobs_that_are_not_green_and_counts_a_missing_one_as_such() -> None:
+    checks = (Check("test-engine", CheckState.FAILED, "https://ci.example/1"),)
+    shown = words(review.review(worlds.report(checks=checks)))
+    assert "not ready – 0 of 2 required jobs passed" in shown
+    assert "<https://ci.example/1|test-engine> failed" in shown
+    assert "test-webapp missing" in shown
+
+
+def test_a_review_says_when_branch_tag_and_server_disagree() -> None:
+    drifted = worlds.Drift("release", worlds.BASE, "1.9.9", worlds.HEAD, worlds.BASE)
+    assert "different commits" in words(review.review(worlds.report(drift=drifted)))
+    assert "different commits" not in words(review.review(worlds.report()))
+
+
+def test_an_empty_review_teaches_and_offers_no_start() -> None:
+    shown = review.review(worlds.report(review=worlds.review(relation=worlds.Relation.IDENTICAL, commits=())))
+    assert "nothing to release" in words(shown)
+    assert ids.REVIEW_START not in buttons(shown)
+
+
+def test_a_review_links_findings_to_their_line_in_the_head() -> None:
+    place = f"/blob/{worlds.HEAD}/metaspace/engine/sm/engine/es_export.py#L470"
+    assert place in words(review.review(worlds.report()))
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"),
+    [
+        (ReleaseState.RUNNING, {ids.PAUSE, ids.ABORT}),
+        (ReleaseState.PAUSED, {ids.RESUME, ids.ABORT}),
+        (ReleaseState.STOPPED, {ids.RETRY, ids.SKIP, ids.ABORT}),
+        (ReleaseState.ABORTING, set()),
+        (ReleaseState.ABORTED, set()),
+        (ReleaseState.SUCCEEDED, set()),
+    ],
+)
+def test_only_legal_buttons_are_offered(state: ReleaseState, expected: set[str]) -> None:
+    assert set(buttons(dashboard.dashboard(worlds.release(state)))) == expected
+
+
+def test_a_step_that_may_never_be_skipped_has_no_skip_button() -> None:
+    step = worlds.StepView("ci", "CI", worlds.StepKind.AUTOMATIC, StepState.FAILED, "never")
+    shown = dashboard.dashboard(worlds.release(ReleaseState.STOPPED, steps=(step,)))
+    assert set(buttons(shown)) == {ids.RETRY, ids.ABORT}
+
+
+def test_a_stopped_release_says_what_happened_what_changed_and_what_to_try() -> None:
+    problem = Problem("The push was refused.", hint="Fetch and retry.", changed="Nothing was pushed.")
+    step = worlds.StepView("p", "Push", worlds.StepKind.AUTOMATIC, StepState.FAILED, "never", problem=problem)
+    shown = words(dashboard.dashboard(worlds.release(ReleaseState.STOPPED, steps=(step,))))
+    for part in ("What happened:* The push", "What was changed:* Nothing", "Try next:* Fetch"):
+        assert part in shown
+
+
+def test_every_state_stands_in_the_title_as_a_word() -> None:
+    titles = {dashboard.title(worlds.release(state)) for state in ReleaseState}
+    assert len(titles) == len(ReleaseState)
+    assert all(any(c.isalpha() for c in one.split(":")[-1]) for one in titles)
+
+
+def test_a_finished_release_tells_duration_and_downtime() -> None:
+    ended = worlds.NOW + worlds.timedelta(minutes=14, seconds=3)
+    shown = words(dashboard.summary_message(worlds.release(ReleaseState.SUCCEEDED, finished_at=ended, downtime=4.2)))
+    assert "14 min 3 s" in shown
+    assert "Downtime measured: 4 s" in shown
+
+
+def test_an_unmeasured_downtime_is_not_called_none() -> None:
+    shown = words(dashboard.summary_message(worlds.release(ReleaseState.SUCCEEDED, downtime=None)))
+    assert "not measured" in shown
+
+
+def test_a_dashboard_shows_the_open_question_with_its_buttons() -> None:
+    shown = dashboard.dashboard(worlds.release(questions=(worlds.opened(),)))
+    assert {"question:approve", "question:approve:wait", "question:reject"} <= set(buttons(shown))
+    value = json.loads(buttons(shown)["question:approve:wait"]["value"])
+    assert value == {"question": "Q3", "release": "R7", "choice": 1}
+
+
+def test_an_answered_question_has_no_buttons_and_names_who_and_when() -> None:
+    shown = question.answered(
+        worlds.opened().question, release="R7", kind=DecisionKind.APPROVE, by="U01REL", at=worlds.NOW, value="wait"
+    )
+    assert not buttons(shown)
+    assert "Approved (“Wait”) by <@U01REL>, <!date^" in words(shown)
+
+
+def test_a_dangerous_choice_without_a_form_asks_again() -> None:
+    shown = buttons(question.question(worlds.opened()))
+    assert "confirm" in shown["question:reject"]
+    assert "confirm" not in shown["question:approve"]
+
+
+def test_a_plan_shows_the_exact_commands_and_where_going_back_stops_being_cheap() -> None:
+    shown = words(plan.preview_message(worlds.prepared(), {}))
+    assert f"`here` `git push --atomic origin {worlds.HEAD}:refs/heads/release`" in shown
+    assert "Push the branches* – the bot – *costly to undo*" in shown
+    assert "Costly to undo from:* Push the branches" in shown
+
+
+def test_the_notes_form_starts_with_the_draft_and_offers_a_box_for_each_pull_request() -> None:
+    view = forms.question_form(worlds.opened(), worlds.opened().question.choices[0], 0)
+    blocks = {block.get("block_id"): block for block in view["blocks"]}
+    assert view["callback_id"] == "question:form:notes"
+    assert blocks[ids.NOTES]["element"]["initial_value"].startswith("> Release notes:")
+    assert [one["value"] for one in blocks["keep-0"]["element"]["options"]] == ["1388", "1390"]
+
+
+def test_ticked_boxes_keep_their_lines_and_those_without_a_number() -> None:
+    text = "> Release notes:\n>   [Task] One #1\n>   [Bug] Two #2\n>   [Task] Free line"
+    assert forms.kept_notes(text, []) == text
+    assert forms.kept_notes(text, ["2"]) == "> Release notes:\n>   [Bug] Two #2\n>   [Task] Free line"
+
+
+@given(st.text(max_size=9000))
+def test_a_draft_of_any_length_fits_its_field_in_whole_lines(text: str) -> None:
+    fitted = forms.fitting(text)
+    assert len(fitted) <= 3000
+    assert fitted == text or text.splitlines()[: len(fitted.splitlines())] == fitted.splitlines()
+
+
+def test_an_unknown_form_asks_for_a_reason() -> None:
+    choice = Choice(DecisionKind.SKIP, "Leave out", form="something new")
+    assert forms.question_form(worlds.opened((choice,)), choice, 0)["callback_id"] == "question:form:reason"
+
+
+def test_every_error_type_is_shown_with_its_hint() -> None:
+    for kind in [ReleaseError, *ReleaseError.__subclasses__()]:
+        shown = words(lists.error(kind("It did not work.", hint="Do that.", changed="Nothing.")))
+        assert "It did not work." in shown
+        assert "Try: Do that." in shown
