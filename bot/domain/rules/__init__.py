@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from bot.domain.findings import Finding, Kind
-from bot.domain.rules import elasticsearch, paths
+from bot.domain.rules import elasticsearch, graphql_api, paths
 from bot.domain.rules.reading import Reading
 
 __all__ = ["RULES", "Reading", "find", "paths"]
@@ -22,7 +22,7 @@ def _by_path(reading: Reading) -> Iterator[Finding]:
 
 
 _READ = frozenset({Kind.ES_EXPORT_TOUCHED})
-RULES: tuple[Rule, ...] = (_by_path, elasticsearch.findings)
+RULES: tuple[Rule, ...] = (_by_path, elasticsearch.findings, graphql_api.findings)
 
 
 def find(reading: Reading) -> tuple[Finding, ...]:

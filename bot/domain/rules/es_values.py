@@ -172,6 +172,7 @@ class Values:
         if own := self._code.called(call, scope.function):
             return self._say_own_call(call, own, scope)
         if not scope.strict and self._is_foreign(call.func, scope):
+            self._say(call.func, scope)  # what it is called on is followed, but not named
             return f"outside({', '.join(sorted(self._fields_read(call, scope)))})"
         keywords = sorted(f"{keyword.arg}={self._say(keyword.value, scope)}" for keyword in call.keywords)
         values = ", ".join([*(self._say(value, scope) for value in call.args), *keywords])

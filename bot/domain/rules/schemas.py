@@ -1,0 +1,142 @@
+"""GraphQL schema files, parsed by graphql-core and merged as METASPACE's server merges them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from bot.domain.rules.reading import Reading
+
+ROOT = "metaspace/graphql"
+BUILT_IN = frozenset({"String", "Int", "Float", "Boolean", "ID"})
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaField:
+    """A field, input field or enum value; ``type`` is as written, empty for enum values and members."""
+
+    name: str
+    type: str
+    arguments: tuple[tuple[str, str, bool], ...]  # name, type, whether it has a default
+    path: str
+    line: int
+
+    @property
+    def required(self) -> bool:
+        """Whether the type ends with an exclamation mark."""
+        return self.type.endswith("!")
+
+
+@dataclass(slots=True)
+class SchemaType:
+    """A type with all its fields, from its definition and its extensions."""
+
+    name: str
+    kind: str
+    fields: dict[str, SchemaField] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Schema:
+    """One version's merged schema; ``broken`` are files that do not parse."""
+
+    types: dict[str, SchemaType] = field(default_factory=dict)
+    broken: list[str] = field(default_factory=list)
+
+    def undefined(self) -> list[str]:
+        """Types that are used and never defined: such a schema does not build."""
+        used = {_named(name) for kind in self.types.values() for each in kind.fields.values() for name in _types(each)}
+        return sorted(used - self.types.keys() - BUILT_IN - {""})
+
+
+@dataclass(frozen=True, slots=True)
+class _Definition:
+    name: str
+    kind: str
+    fields: tuple[SchemaField, ...]
+
+
+def read(reading: Reading, commit: str) -> Schema:
+    """The schema of a commit, from every .graphql file of the server."""
+    from graphql import GraphQLError
+
+    schema = Schema()
+    for path, blob in sorted(schema_files(reading, commit).items()):
+        try:
+            definitions = _definitions(reading.blob(blob, path), path)
+        except (GraphQLError, RecursionError) as error:
+            schema.broken.append(f"{path} does not parse ({str(error).splitlines()[0]})")
+            continue
+        for found in definitions:
+            merged = schema.types.setdefault(found.name, SchemaType(found.name, found.kind))
+            merged.fields.update({each.name: each for each in found.fields})
+    return schema
+
+
+def schema_files(reading: Reading, commit: str) -> Mapping[str, str]:
+    """Path → blob of the server's schema files."""
+    below = {
+        **reading.files(commit=commit, under=f"{ROOT}/schemas"),
+        **reading.files(commit=commit, under=f"{ROOT}/schema.graphql"),
+    }
+    return {path: blob for path, blob in below.items() if path.endswith((".graphql", ".gql"))}
+
+
+@lru_cache(maxsize=1024)
+def _definitions(text: str, path: str) -> tuple[_Definition, ...]:
+    from graphql import parse
+
+    if not text.strip():
+        return ()
+    return tuple(_definition_of(node, path) for node in parse(text).definitions if getattr(node, "name", None))
+
+
+def _definition_of(node: object, path: str) -> _Definition:
+    name = getattr(node, "name").value  # noqa: B009 - definitions of every kind share these attributes, not a class
+    kind = type(node).__name__.replace("DefinitionNode", "").replace("ExtensionNode", "")
+    return _Definition(name, kind, tuple(_fields(node, path)))
+
+
+def _fields(node: object, path: str) -> Iterator[SchemaField]:
+    for attribute in ("fields", "values", "types"):
+        for each in getattr(node, attribute, None) or ():
+            kind = getattr(each, "type", None)
+            name = each.name.value
+            arguments = tuple(
+                (one.name.value, _written(one.type), one.default_value is not None)
+                for one in getattr(each, "arguments", None) or ()
+            )
+            line = each.loc.start_token.line if each.loc else 0
+            default = getattr(each, "default_value", None) is not None
+            yield SchemaField(
+                name,
+                f"{_written(kind)}{' = …' if default else ''}" if kind else "",
+                arguments,
+                path,
+                _named_line(each, line),
+            )
+
+
+def _named_line(node: object, line: int) -> int:
+    """The line of the name: a description may stand above it."""
+    loc = getattr(getattr(node, "name", None), "loc", None)
+    return int(loc.start_token.line) if loc else line
+
+
+def _written(node: object) -> str:
+    from graphql import print_ast
+
+    return print_ast(node)  # type: ignore[arg-type]
+
+
+def _types(found: SchemaField) -> Iterator[str]:
+    yield found.type.split(" = ")[0]
+    yield from (kind for _, kind, _ in found.arguments)
+
+
+def _named(written: str) -> str:
+    return written.strip("[]!")
