@@ -83,7 +83,9 @@ def _translated(error: SlackApiError, what: str) -> ReleaseError:
         return TriggerExpired("Slack closed the three seconds in which I could open the form.", hint="Press it again.")
     if not code or code in _PASSING:
         return SlackSilent(f"Slack is in trouble ({code or status}), so I could not {what}.", hint="I keep trying.")
-    return SlackSays(f"Slack does not let me {what}: {code}.", code=code)
+    details = (body.get("response_metadata") or {}).get("messages") if isinstance(body, dict) else None
+    more = f" ({'; '.join(map(str, details))[:300]})" if details else ""
+    return SlackSays(f"Slack does not let me {what}: {code}{more}.", code=code)
 
 
 def _seconds(answer: object) -> float:

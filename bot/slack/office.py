@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
+from bot.engine.office import ReleaseOffice
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bot.settings import Settings
 
 
-class Office(Protocol):
-    """The services behind the commands."""
+class Office(ReleaseOffice, Protocol):
+    """The services behind the commands: reviews and plans, and those below."""
 
     @property
     def settings(self) -> Settings:

@@ -268,7 +268,7 @@ class Outbox:
             _log.warning("message_gone", key=row.key, code=error.code)
             await self._guarded(self._store.forget(row.key))
             return
-        _log.error("message_refused", key=row.key, code=error.code)
+        _log.error("message_refused", key=row.key, why=str(error))
         await self._not_posted(row)
         await self._failed(row, str(error))
 

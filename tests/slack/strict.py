@@ -14,14 +14,17 @@ import itertools
 import json
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 import aiohttp
 from aiohttp import web
-from strict_web import APP_TOKEN, BOT_TOKEN, BOT_USER, SIGNING_SECRET, WebApi
+
+from tests.slack.strict_web import APP_TOKEN, BOT_TOKEN, BOT_USER, SIGNING_SECRET, WebApi
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping
 
 __all__ = ["APP_TOKEN", "BOT_TOKEN", "BOT_USER", "SIGNING_SECRET", "Delivery", "StrictSlack", "until"]
 
@@ -133,7 +136,12 @@ class StrictSlack(WebApi):
     async def _send(self, kind: str, payload: dict[str, Any], delivery: Delivery, attempt: int) -> None:
         await until(lambda: self.sockets)
         envelope = secrets.token_hex(8)  # a repetition comes in another envelope; its payload is the same
-        frame = {"type": kind, "envelope_id": envelope, "payload": payload, "accepts_response_payload": kind != "events_api"}
+        frame = {
+            "type": kind,
+            "envelope_id": envelope,
+            "payload": payload,
+            "accepts_response_payload": kind != "events_api",
+        }
         if kind == "events_api":
             frame |= {"retry_attempt": attempt, "retry_reason": "timeout" if attempt else ""}
         self._waiting[envelope] = (delivery, time.monotonic())

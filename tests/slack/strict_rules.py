@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 # Method → bot scopes it needs, in each kind of channel (https://docs.slack.dev/reference/methods). Empty: none.
 SCOPES: dict[str, frozenset[str]] = {
@@ -67,36 +69,51 @@ def _texts(value: Any) -> Iterator[str]:
 def _block(block: dict[str, Any], *, modal: bool) -> Iterator[str]:
     if len(block.get("block_id") or "") > 255:
         yield "block_id longer than 255"
-    match block.get("type"):
-        case "section":
-            if not block.get("text") and not block.get("fields"):
-                yield "section needs text or fields"
-            if "text" in block:
-                yield from _text(block["text"], 3000)
-            if len(block.get("fields", [])) > 10:
-                yield "more than 10 fields"
-            for one in block.get("fields", []):
-                yield from _text(one, 2000)
-            if "accessory" in block:
-                yield from _element(block["accessory"])
-        case "header":
-            yield from _text(block.get("text"), 150, plain=True)
-        case "context":
-            yield from _elements(block, 10, texts=True)
-        case "actions":
-            yield from _elements(block, 25)
-        case "divider" | "image":
-            pass
-        case "input":
-            if not modal:
-                yield "input block in a message"
-            yield from _text(block.get("label"), 2000, plain=True)
-            yield from _element(block.get("element") or {})
-        case "rich_text":
-            if not block.get("elements"):
-                yield "rich_text needs elements"
-        case other:
-            yield f"unsupported block type {other!r}"
+    rules = {"section": _section, "header": _header, "context": _context, "actions": _actions, "rich_text": _rich}
+    kind = block.get("type")
+    if kind in rules:
+        yield from rules[kind](block)
+    elif kind == "input":
+        yield from _input(block, modal=modal)
+    elif kind not in ("divider", "image"):
+        yield f"unsupported block type {kind!r}"
+
+
+def _section(block: dict[str, Any]) -> Iterator[str]:
+    if not block.get("text") and not block.get("fields"):
+        yield "section needs text or fields"
+    if "text" in block:
+        yield from _text(block["text"], 3000)
+    if len(block.get("fields", [])) > 10:
+        yield "more than 10 fields"
+    for one in block.get("fields", []):
+        yield from _text(one, 2000)
+    if "accessory" in block:
+        yield from _element(block["accessory"])
+
+
+def _header(block: dict[str, Any]) -> Iterator[str]:
+    yield from _text(block.get("text"), 150, plain=True)
+
+
+def _context(block: dict[str, Any]) -> Iterator[str]:
+    yield from _elements(block, 10, texts=True)
+
+
+def _actions(block: dict[str, Any]) -> Iterator[str]:
+    yield from _elements(block, 25)
+
+
+def _rich(block: dict[str, Any]) -> Iterator[str]:
+    if not block.get("elements"):
+        yield "rich_text needs elements"
+
+
+def _input(block: dict[str, Any], *, modal: bool) -> Iterator[str]:
+    if not modal:
+        yield "input block in a message"
+    yield from _text(block.get("label"), 2000, plain=True)
+    yield from _element(block.get("element") or {})
 
 
 def _elements(block: dict[str, Any], limit: int, *, texts: bool = False) -> Iterator[str]:
@@ -107,7 +124,7 @@ def _elements(block: dict[str, Any], limit: int, *, texts: bool = False) -> Iter
     if len(ids) != len(set(ids)):
         yield "action_id not unique in its block"
     for one in elements:
-        yield from _text(one, 3000) if texts and "text" in str(one.get("type")) else _element(one)
+        yield from _text(one, 3000) if texts and one.get("type") in ("mrkdwn", "plain_text") else _element(one)
 
 
 def _element(element: dict[str, Any]) -> Iterator[str]:
@@ -123,11 +140,20 @@ def _element(element: dict[str, Any]) -> Iterator[str]:
     if len(element.get("action_id") or "") > 255:
         yield "action_id longer than 255"
     if kind == "button":
-        yield from _text(element.get("text"), 75, plain=True)
-        if len(element.get("value") or "") > 2000:
-            yield "button value longer than 2000"
-        if element.get("style") not in (None, "primary", "danger"):
-            yield "unknown style"
+        yield from _button(element)
+    yield from _options(element)
+
+
+def _button(element: dict[str, Any]) -> Iterator[str]:
+    yield from _text(element.get("text"), 75, plain=True)
+    if len(element.get("value") or "") > 2000:
+        yield "button value longer than 2000"
+    if element.get("style") not in (None, "primary", "danger"):
+        yield "unknown style"
+
+
+def _options(element: dict[str, Any]) -> Iterator[str]:
+    kind = element["type"]
     options = element.get("options", [])
     if "options" in element and not 1 <= len(options) <= (10 if kind in ("radio_buttons", "checkboxes") else 100):
         yield "wrong number of options"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 import secrets
 import time
 from collections import Counter, defaultdict
@@ -11,7 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
-from strict_rules import SCOPES, characters, complaints, view_complaints
+
+from tests.slack.strict_rules import SCOPES, characters, complaints, view_complaints
 
 BOT_USER, BOT_TOKEN, APP_TOKEN, SIGNING_SECRET = "U0BOT", "xoxb-strict", "xapp-strict", "strict-signing-secret"
 
@@ -112,23 +114,31 @@ class WebApi:
 
     def _answer(self, method: str, authorization: str, args: dict[str, Any]) -> dict[str, Any]:
         try:
-            if self.trouble.errors[method]:
-                raise Refusal(self.trouble.errors[method].pop(0))
             self._authorise(method, authorization)
-            handler = getattr(self, "do_" + method.replace(".", "_"), None)
-            if handler is None:
-                raise Refusal("unknown_method")
+            handler = self._handler(method)
             return {"ok": True, **handler(**{k: v for k, v in args.items() if v is not None})}
         except Refusal as refusal:
-            self.refused.append((method, f"{refusal.answer['error']} {refusal.answer['response_metadata']['messages']}"))
+            self.refused.append(
+                (method, f"{refusal.answer['error']} {refusal.answer['response_metadata']['messages']}")
+            )
             return refusal.answer
+
+    def _handler(self, method: str) -> Any:
+        if self.trouble.errors[method]:
+            raise Refusal(self.trouble.errors[method].pop(0))
+        name = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=URL)", "_", method).replace(".", "_").lower()
+        handler = getattr(self, f"do_{name}", None)
+        if handler is None:
+            raise Refusal("unknown_method")
+        return handler
 
     def _authorise(self, method: str, authorization: str) -> None:
         wanted = APP_TOKEN if method == "apps.connections.open" else BOT_TOKEN
         if not authorization:
             raise Refusal("not_authed")
         if authorization != f"Bearer {wanted}":
-            raise Refusal("invalid_auth" if authorization.split()[-1] not in (APP_TOKEN, BOT_TOKEN) else "not_allowed_token_type")
+            known = authorization in (f"Bearer {APP_TOKEN}", f"Bearer {BOT_TOKEN}")
+            raise Refusal("not_allowed_token_type" if known else "invalid_auth")
         needed = SCOPES.get(method, frozenset())
         if needed and not needed <= self.scopes:
             raise Refusal("missing_scope", [f"needed {sorted(needed)}"])
@@ -172,14 +182,21 @@ class WebApi:
         return stored
 
     def do_auth_test(self) -> dict[str, Any]:
-        return {"url": self.base, "team": "Strict", "user": "releasebot", "team_id": "T1", "user_id": BOT_USER, "bot_id": "B1"}
+        return {
+            "url": self.base,
+            "team": "Strict",
+            "user": "releasebot",
+            "team_id": "T1",
+            "user_id": BOT_USER,
+            "bot_id": "B1",
+        }
 
     def do_apps_connections_open(self) -> dict[str, Any]:
         ticket = secrets.token_hex(8)
         self.tickets[ticket] = time.monotonic()
         return {"url": f"{self.base.replace('http', 'ws', 1)}/link?ticket={ticket}"}
 
-    def do_chat_postMessage(self, channel: str = "", thread_ts: str = "", **args: Any) -> dict[str, Any]:  # noqa: N802
+    def do_chat_post_message(self, channel: str = "", thread_ts: str = "", **args: Any) -> dict[str, Any]:
         contents = self._contents(args)
         self._channel(channel)
         if thread_ts and self.find(channel, thread_ts) is None:
@@ -200,14 +217,16 @@ class WebApi:
         message |= {**contents, "edited": {"ts": f"{time.time():.6f}"}}
         return {"channel": channel, "ts": ts, "text": message["text"]}
 
-    def do_chat_postEphemeral(self, channel: str = "", user: str = "", thread_ts: str = "", **args: Any) -> dict[str, Any]:  # noqa: N802
+    def do_chat_post_ephemeral(
+        self, channel: str = "", user: str = "", thread_ts: str = "", **args: Any
+    ) -> dict[str, Any]:
         contents = self._contents(args)
         if user not in self.channels[self._channel(channel)]:
             raise Refusal("user_not_in_channel")
         self.whispers.append({"channel": channel, "user": user, "thread_ts": thread_ts, **contents})
         return {"message_ts": f"{time.time():.6f}"}
 
-    def do_chat_getPermalink(self, channel: str = "", message_ts: str = "") -> dict[str, Any]:  # noqa: N802
+    def do_chat_get_permalink(self, channel: str = "", message_ts: str = "") -> dict[str, Any]:
         if self.find(self._channel(channel, member=False), message_ts) is None:
             raise Refusal("message_not_found")
         return {"permalink": f"{self.base}/archives/{channel}/p{message_ts.replace('.', '')}"}
@@ -219,7 +238,11 @@ class WebApi:
         recent = [one for one in found if oldest < float(one["ts"]) < latest or float(one["ts"]) in edges]
         more = len(recent) > start + limit
         cursor = str(start + limit) if more else ""
-        return {"messages": recent[start : start + limit], "has_more": more, "response_metadata": {"next_cursor": cursor}}
+        return {
+            "messages": recent[start : start + limit],
+            "has_more": more,
+            "response_metadata": {"next_cursor": cursor},
+        }
 
     def do_conversations_history(self, channel: str = "", **args: Any) -> dict[str, Any]:
         self._channel(channel)
@@ -233,21 +256,24 @@ class WebApi:
             raise Refusal("thread_not_found")
         return self._page(found, args)
 
-    def do_files_getUploadURLExternal(self, filename: str = "", length: Any = 0, **_: Any) -> dict[str, Any]:  # noqa: N802
+    def do_files_get_upload_url_external(self, filename: str = "", length: Any = 0, **_: Any) -> dict[str, Any]:
         if not filename or int(length) < 1:
             raise Refusal("invalid_arguments")
         file = f"F{next(self._numbers)}"
         self.uploads[file] = {"id": file, "name": filename, "length": int(length), "content": None}
         return {"upload_url": f"{self.base}/upload/{file}", "file_id": file}
 
-    def do_files_completeUploadExternal(self, files: Any = (), channel_id: str = "", thread_ts: str = "", **args: Any) -> dict[str, Any]:  # noqa: N802
+    def do_files_complete_upload_external(
+        self, files: Any = (), channel_id: str = "", thread_ts: str = "", **args: Any
+    ) -> dict[str, Any]:
         done = [self.uploads.get(one["id"]) for one in (json.loads(files) if isinstance(files, str) else files)]
         if not done or any(one is None or one["content"] is None for one in done):
             raise Refusal("file_not_found")
         self._channel(channel_id)
         extra = {"thread_ts": thread_ts} if thread_ts else {}
-        self.add(channel_id, text=args.get("initial_comment", ""), blocks=[], files=done, **extra)
-        return {"files": [{"id": one["id"], "name": one["name"]} for one in done if one]}
+        shown = [{"id": one["id"], "name": one["name"]} for one in done if one]
+        self.add(channel_id, text=args.get("initial_comment", ""), blocks=[], files=shown, **extra)
+        return {"files": shown}
 
     def do_views_open(self, trigger_id: str = "", view: Any = None, **_: Any) -> dict[str, Any]:
         trigger = self.triggers.get(trigger_id)
