@@ -8,10 +8,10 @@ from bot.domain.release import FINISHED, ReleaseState, StepState
 from bot.views import ids, kit, question
 from bot.views.plan import facts_line
 from bot.views.states import RELEASE, STEP
-from bot.views.text import clock, code, count, duration, escape, mention, shorten, when
+from bot.views.text import clock, code, count, duration, escape, mention, shorten, told, when
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from datetime import datetime
 
     from slack_sdk.models.blocks import Block, ButtonElement
@@ -38,7 +38,7 @@ def dashboard(release: ReleaseView) -> kit.Message:
         *kit.actions("release", controls(release)),
         kit.context(_footer(release)),
     ]
-    rows = [_step(n, one) for n, one in enumerate(release.steps, 1)]
+    rows = [_step(n, one, named(release)) for n, one in enumerate(release.steps, 1)]
     blocks = [*top, *kit.lines(rows, room=kit.room_beside([*top, *bottom])), *bottom]
     return kit.message(f"{escape(head)}. {headline(release)}", blocks)
 
@@ -110,19 +110,24 @@ def stopped_message(release: ReleaseView, step: StepView, problem: Problem) -> k
     text = f"{escape(release.plan.version)} to {release.environment} stopped at “{escape(step.title)}”"
     return kit.message(
         f"{mention(release.started_by)} {text}: {escape(problem.message, 600)}",
-        [kit.section(f"{mention(release.started_by)} *{text}*"), *problem_blocks(problem)],
+        [kit.section(f"{mention(release.started_by)} *{text}*"), *problem_blocks(problem, named(release))],
     )
 
 
-def problem_blocks(problem: Problem) -> list[Block]:
+def named(release: ReleaseView) -> frozenset[str]:
+    """Give the people who took part: only they are mentioned where a step's sentence names somebody."""
+    return frozenset({release.started_by, *(step.decided_by for step in release.steps)})
+
+
+def problem_blocks(problem: Problem, people: Iterable[str] = ()) -> list[Block]:
     """Say what happened, what was and was not changed, and what to try."""
-    parts = [f"*What happened:* {escape(problem.message, 900)}"]
+    parts = [f"*What happened:* {told(problem.message, people, 900)}"]
     if problem.ours:
         parts[0] += " This is an error of the bot itself, not of what it releases."
     parts.append(
-        f"*What was changed:* {escape(problem.changed, 700) or 'this step proved nothing; steps before it stand.'}"
+        f"*What was changed:* {told(problem.changed, people, 700) or 'this step proved nothing; steps before it stand.'}"
     )
-    parts.append(f"*Try next:* {escape(problem.hint, 700) or 'look at the step’s commands, then Retry.'}")
+    parts.append(f"*Try next:* {told(problem.hint, people, 700) or 'look at the step’s commands, then Retry.'}")
     return kit.lines(parts, room=2600)
 
 
@@ -149,10 +154,10 @@ def _trouble(release: ReleaseView) -> list[Block]:
     current = release.current
     if current is None or current.problem is None or current.state not in _TROUBLE:
         return []
-    return problem_blocks(current.problem)
+    return problem_blocks(current.problem, named(release))
 
 
-def _step(number: int, step: StepView) -> str:
+def _step(number: int, step: StepView, people: Iterable[str]) -> str:
     sign, word = STEP[step.state]
     parts = [word, *_timing(step)]
     if step.attempt > 1:
@@ -162,7 +167,7 @@ def _step(number: int, step: StepView) -> str:
     name = escape(step.title, 100)
     row = f"{sign} {number}. {f'*{name}*' if step.state not in {StepState.PENDING, StepState.SKIPPED} else name} – {', '.join(parts)}"
     said = step.reason if step.state is StepState.SKIPPED else step.summary
-    return f"{row}\n      {escape(said, 160)}" if said and step.state in _ENDED else row
+    return f"{row}\n      {told(said, people, 160)}" if said and step.state in _ENDED else row
 
 
 def _timing(step: StepView) -> Iterator[str]:

@@ -8,7 +8,7 @@ from bot.domain.release import ReleaseState
 from bot.views import kit
 from bot.views.dashboard import headline, title
 from bot.views.states import RELEASE, STEP
-from bot.views.text import code, command, duration, escape, listing, mention, when
+from bot.views.text import code, command, count, duration, escape, listing, mention, people_in, told, when
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from slack_sdk.models.blocks import Block
 
     from bot.domain.errors import ReleaseError
-    from bot.domain.readmodel import LockView, Person, ReleaseView
+    from bot.domain.readmodel import Decided, LockView, Person, ReleaseView
 
 
 def status(environment: str, release: ReleaseView | None, lock: LockView | None, permalink: str = "") -> kit.Message:
@@ -54,10 +54,12 @@ def unlocked(environment: str, by: str) -> kit.Message:
     return kit.message(text, [kit.section(f"*{text}*")])
 
 
-def help_overview(entries: Sequence[tuple[str, str, str]]) -> kit.Message:
-    """List the commands: (name, summary, usage) each."""
+def help_overview(entries: Sequence[tuple[str, str, str]], *, hidden: int = 0) -> kit.Message:
+    """List the commands: (name, summary, usage) each; ``hidden`` others need a role that this person lacks."""
     rows = [f"{code(f'/release {usage}')}\n{escape(summary)}" for _, summary, usage in entries]
     tail = f"In a thread, mention me instead: {code('@releasebot status')}. One command in full: {code('/release help start')}."
+    if hidden:
+        tail += f" {count(hidden, 'more needs', 'more need')} a role that you do not have: {code('/release whoami')}."
     head = "A release begins with a review: it shows what would ship and what that needs."
     return kit.message(
         f"Commands: {listing(escape(name, 40) for name, _, _ in entries)}",
@@ -76,13 +78,13 @@ def help_command(summary: str, usage: str, detail: str, example: str, role: str)
     )
 
 
-def whoami(person: Person, roles: Sequence[tuple[str, str]], channel: str) -> kit.Message:
+def whoami(person: Person, held: frozenset[str], roles: Sequence[tuple[str, str]], channel: str) -> kit.Message:
     """Tell a person who they are here and what that lets them do; ``roles`` are (role, what it may) in order."""
     if not person.roles:
         text = f"You are {mention(person.slack)}, and not on the list of people who may release."
         tail = f"Ask an admin to add {code(person.slack)} under {code('people')} in the settings."
         return kit.message(text, [kit.section(f"*{text}*\n{tail}")])
-    rows = [f"{'✓ yes' if role in person.roles else '– no'} · {code(role)}: {escape(may)}" for role, may in roles]
+    rows = [f"{'✓ yes' if role in held else '– no'} · {code(role)}: {escape(may)}" for role, may in roles]
     github = f"; on GitHub {code(person.github)}" if person.github else ""
     text = f"You are {escape(person.name, 80)} with {listing(code(one) for one in sorted(person.roles))}{github}."
     where = f"Releases are made in <#{channel}>." if channel else ""
@@ -99,6 +101,13 @@ def error(problem: ReleaseError) -> kit.Message:
     if problem.hint:
         parts.append(f"Try: {escape(problem.hint, 700)}")
     return kit.message(escape(problem.message, 1500), [kit.section("\n".join(parts))])
+
+
+def decided(outcome: Decided) -> kit.Message:
+    """Say what became of a click or command; a late or powerless one is told so."""
+    mark = "" if outcome.effective else "*Nothing was done.* "
+    text = f"{mark}{told(outcome.sentence, people_in(outcome.sentence))}"
+    return kit.message(text, [kit.section(text)])
 
 
 def sentence(text: str) -> kit.Message:

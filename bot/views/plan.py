@@ -134,4 +134,4 @@ def _steps(steps: Sequence[PlannedStep], *, room: int) -> list[Block]:
 
 
 def _fingerprint(plan: Plan) -> str:
-    return f"Plan {code(plan.fingerprint[:12])} · checklist {code(plan.checklist[:60])} · head {code(plan.head)}"
+    return f"Plan {code(plan.fingerprint[:12])} · checklist {code(plan.checklist[:40])} · head {code(plan.head)}"

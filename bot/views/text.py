@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 import shlex
 import unicodedata
@@ -17,6 +18,8 @@ _LOOKALIKES = {"*": "∗", "~": "∼", "`": "ʼ", "@": "@\u2060"}  # drawn the s
 _EMOJI = re.compile(r":(?=[\w+'-]+:)")
 _EDGE_UNDERSCORE = re.compile(r"(?<![^\W_])_|_(?![^\W_])")
 _UNIT = re.compile(r"<[^<>\n]*>|&(?:amp|lt|gt);|`[^`\n]*`|.", re.DOTALL)
+_MENTION = re.compile(r"(<@[UW][A-Z0-9]+>)")
+_ADDRESS = re.compile(r"https?://[^\s<>|`]+")
 _BIDI = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
 MINUTE, HOUR, DAY = 60, 3600, 86400
 
@@ -58,9 +61,29 @@ def _plain(text: str, limit: int) -> str:
     return shorten(one_line(start) + ("…" if len(start) < len(text) else ""), limit)
 
 
-def paragraphs(text: str, limit: int = 2000) -> str:
-    """Escape outside text of several lines, keeping the lines."""
-    return "\n".join(escape(line, limit) for line in shorten(text, limit).splitlines() if line.strip())
+def paragraphs(text: str, limit: int = 2000, people: Iterable[str] = ()) -> str:
+    """Show a step's text of several lines, keeping the lines; an address that has a line of its own is a link."""
+    lines = [line.strip() for line in shorten(text, limit).splitlines() if line.strip()]
+    return "\n".join(link(one, one) if _ADDRESS.fullmatch(one) else told(one, people, limit) for one in lines)
+
+
+def told(text: str, people: Iterable[str] = (), limit: int = 900) -> str:
+    """Show a sentence of a step, which may name people and escape what it quotes: those named in ``people`` are mentioned."""
+    known = {f"<@{one}>" for one in people}
+    parts = _MENTION.split(shorten(text, limit))
+    return "".join(part if part in known else _within(html.unescape(part), limit) for part in parts)
+
+
+def people_in(text: str) -> frozenset[str]:
+    """Give the people whom a sentence of the bot's own names."""
+    return frozenset(one[2:-1] for one in _MENTION.findall(text))
+
+
+def _within(text: str, limit: int) -> str:
+    """Escape a part of a sentence, keeping the spaces around it."""
+    before = " " if text[:1].isspace() else ""
+    after = " " if text.strip() and text[-1:].isspace() else ""
+    return f"{before}{escape(text, limit)}{after}"
 
 
 def code(text: str, limit: int = 400) -> str:

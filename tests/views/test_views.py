@@ -129,7 +129,9 @@ def test_small_answers_to_anything_fit(lock: LockView, one: str, two: str) -> No
     holds(lists.status(one, None, lock))
     holds(lists.error(Refused(one or "x", hint=two, changed=one)))
     holds(lists.progress(one, two, one, facts=[two] * 20, attach=one))
-    holds(lists.whoami(Person("U1", one, frozenset({"viewer"}), two), [("viewer", "look")], "C1"))
+    holds(
+        lists.whoami(Person("U1", one, frozenset({"viewer"}), two), frozenset({"viewer"}), [("viewer", "look")], "C1")
+    )
     holds(lists.help_overview([(one, two, one)] * 20))
     holds(lists.help_command(one, two, one, two, "viewer"))
 

@@ -1,0 +1,268 @@
+"""The office over the ports: Git first, since it answers at once, then CI and the server side by side."""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+from collections import OrderedDict
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Protocol
+
+from bot.domain import notes
+from bot.domain.changes import Ref
+from bot.domain.errors import Conflict, Refused, ReleaseError, WrongUse
+from bot.domain.report import Drift, PreparedPlan, ReviewReport
+from bot.domain.version import Bump, Version, accept
+from bot.reviewing import review_range
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+
+    from bot.domain.checklist import Checklist
+    from bot.domain.plan import Plan
+    from bot.domain.planning import Pinned
+    from bot.domain.review import Review
+    from bot.engine.office import Tell
+    from bot.ports import Ports
+    from bot.settings import EnvironmentSettings, Settings
+
+_KEPT = 16  # reviews
+
+
+class Planning(Protocol):
+    """How a plan is made in one environment (`bot.steps.planner.Planner`)."""
+
+    async def pin(self, *, hotfix: bool = False, proved_live: str = "") -> Pinned:
+        """Choose exactly one commit to release."""
+
+    def plan(
+        self,
+        checklist: Checklist,
+        pinned: Pinned,
+        *,
+        version: str,
+        previous_version: str,
+        hotfix: bool = False,
+        tags: Sequence[str] = (),
+        parts: Collection[str] = (),
+        notes: str = "",
+    ) -> Plan:
+        """Make the plan with the exact commands of each step."""
+
+
+@dataclass(frozen=True, slots=True)
+class Area:
+    """One environment, with all that reviews and plans need of it."""
+
+    name: str
+    settings: EnvironmentSettings
+    ports: Ports
+    planning: Planning
+    checklists: Callable[[], Mapping[str, Checklist]]
+
+
+@dataclass(slots=True)
+class OfficeService:
+    """What commands ask of the rest of the bot (`bot.slack.office.Office`)."""
+
+    settings: Settings
+    desk: Any
+    commands: Sequence[Any]
+    areas: Mapping[str, Area]
+    proved_live: Callable[[str], Awaitable[str]]  # environment → the commit that was last proved live, or nothing
+    _read: OrderedDict[tuple[str, str, str], Review] = field(default_factory=OrderedDict)
+
+    async def review(
+        self, *, environment: str, base: str = "", head: str = "", hotfix: bool = False, tell: Tell | None = None
+    ) -> ReviewReport:
+        """Review what would ship; see `ReleaseOffice`."""
+        area = self._area(environment)
+        await area.ports.repository.fetch()
+        first, second = await self._ends(area, base, head, hotfix=hotfix)
+        return await self._report(area, first, second, hotfix=hotfix, tell=tell)
+
+    async def plan(
+        self,
+        *,
+        environment: str,
+        hotfix: bool = False,
+        only: Sequence[str] = (),
+        strategy: str = "",
+        version: str = "",
+    ) -> PreparedPlan:
+        """Pin the head and make the plan; see `ReleaseOffice`."""
+        area = self._area(environment)
+        live = await self._live(area) if hotfix else ""
+        pinned = await area.planning.pin(hotfix=hotfix, proved_live=live)
+        if pinned.base == pinned.head:
+            raise Conflict(f"There is no commit to release to {area.name}.", hint=_nothing(area))
+        ends = (
+            Ref("live" if hotfix else area.settings.release_branch, pinned.base),
+            Ref(_tip(area, hotfix), pinned.head),
+        )
+        asked = pinned.merge.ours if pinned.merge else pinned.head
+        report = await self._report(area, *ends, hotfix=hotfix, tell=None, checked=asked)
+        checklist = _checklist(area, strategy, report.review)
+        taken = [Version.parse(name) for name in await area.ports.repository.version_tags()]
+        plan = area.planning.plan(
+            checklist,
+            pinned,
+            version=_version(version, report.review, taken),
+            previous_version=str(report.review.version.current or ""),
+            hotfix=hotfix,
+            tags=tuple(only),
+            parts=[part for part in report.review.strategy.parts if part in checklist.parts],
+            notes="\n".join(notes.line(one) for one in notes.draft(report.review)),
+        )
+        return PreparedPlan(plan, checklist.text, report)
+
+    def _area(self, environment: str) -> Area:
+        name, _ = self.settings.environment(environment)
+        return self.areas[name]
+
+    async def _live(self, area: Area) -> str:
+        """Take what was last proved live; before the first release of the bot, what the server has checked out."""
+        return await self.proved_live(area.name) or (await area.ports.server.checkout()).commit
+
+    async def _ends(self, area: Area, base: str, head: str, *, hotfix: bool) -> tuple[Ref, Ref]:
+        branch = area.ports.repository.branch_head
+        first = Ref(base, base)
+        if not base and hotfix:
+            first = Ref("live", await self._live(area))
+        elif not base:
+            first = Ref(area.settings.release_branch, await branch(branch=area.settings.release_branch))
+        tip = _tip(area, hotfix)
+        return first, Ref(head, head) if head else Ref(tip, await branch(branch=tip))
+
+    async def _report(
+        self, area: Area, base: Ref, head: Ref, *, hotfix: bool, tell: Tell | None, checked: str = ""
+    ) -> ReviewReport:
+        ports = area.ports
+        raw = await self._reviewed(area, base.sha, head.sha)
+        named = replace(raw, base=Ref(base.ref, raw.base.sha), head=Ref(head.ref, raw.head.sha))
+        url = ports.code_host.compare_url(base=_address(named.base), head=_address(named.head))
+        filling = _Filling(
+            ReviewReport(
+                environment=area.name,
+                review=replace(named, compare_url=url),
+                made_at=ports.clock.now(),
+                required_ci=area.settings.required_ci,
+                ignored_ci=area.settings.ignored_ci,
+                hotfix=hotfix,
+                pending=("CI", "the server"),
+            ),
+            tell,
+        )
+        await filling.show()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(filling.ask_ci(ports, checked or named.head.sha))
+            group.create_task(filling.ask_server(area))
+            group.create_task(filling.ask_authors(ports))
+        return filling.report
+
+    async def _reviewed(self, area: Area, base: str, head: str) -> Review:
+        """Review a range; what two full ids enclose never changes, so the last few are kept."""
+        key = (area.name, base, head)
+        if key in self._read:
+            self._read.move_to_end(key)
+            return self._read[key]
+        found = await asyncio.to_thread(review_range, area.ports.repository.history(), base=base, head=head)
+        if (found.base.sha, found.head.sha) == (base, head):
+            self._read[key] = found
+            while len(self._read) > _KEPT:
+                self._read.popitem(last=False)
+        return found
+
+
+@dataclass(slots=True)
+class _Filling:
+    """A report that fills in as answers arrive."""
+
+    report: ReviewReport
+    tell: Tell | None
+
+    async def show(self) -> None:
+        if self.tell:
+            await self.tell(self.report)
+
+    async def ask_ci(self, ports: Ports, sha: str) -> None:
+        try:
+            found: dict[str, Any] = {"checks": tuple(await ports.code_host.checks(sha=sha))}
+        except ReleaseError as error:
+            found = {"checks_problem": _sentence(error)}
+        await self._arrived("CI", found)
+
+    async def ask_server(self, area: Area) -> None:
+        branch = area.settings.release_branch
+        tags = {Version.parse(name): sha for name, sha in (await area.ports.repository.version_tags()).items()}
+        newest = max(tags, default=None)
+        drift = Drift(
+            branch,
+            await area.ports.repository.branch_head(branch=branch),
+            str(newest or ""),
+            tags[newest] if newest else "",
+        )
+        try:
+            drift = replace(drift, live=(await area.ports.server.checkout()).commit)
+        except ReleaseError as error:
+            drift = replace(drift, live_problem=_sentence(error))
+        await self._arrived("the server", {"drift": drift})
+
+    async def ask_authors(self, ports: Ports) -> None:
+        numbers = [pull.number for pull in self.report.review.pull_requests]
+        try:
+            found = await ports.code_host.pull_request_authors(numbers=numbers) if numbers else {}
+        except ReleaseError:  # names from the commits stand in; that CI did not answer is told already
+            found = {}
+        self.report = replace(self.report, authors=dict(found))
+
+    async def _arrived(self, what: str, found: Mapping[str, Any]) -> None:
+        pending = tuple(one for one in self.report.pending if one != what)
+        self.report = replace(self.report, pending=pending, **found)
+        await self.show()
+
+
+def _tip(area: Area, hotfix: bool) -> str:  # noqa: FBT001  # private, and named where it is called
+    return area.settings.release_branch if hotfix else area.settings.master_branch
+
+
+def _address(ref: Ref) -> str:
+    """Return what a web page knows a commit by: "live" is no branch of anybody's."""
+    return ref.sha if ref.ref == "live" else ref.ref
+
+
+def _sentence(error: ReleaseError) -> str:
+    return f"{error.message} Try: {error.hint}" if error.hint else error.message
+
+
+def _nothing(area: Area) -> str:
+    return f"{area.settings.master_branch} has nothing that {area.settings.release_branch} lacks; merge something, or --hotfix"
+
+
+def _checklist(area: Area, wanted: str, review: Review) -> Checklist:
+    known = area.checklists()
+    name = wanted or review.strategy.recommended
+    if name in known:
+        return known[name]
+    choices = ", ".join(known)
+    if not wanted:
+        raise Refused(
+            f"The review recommends {name}, and there is no checklist of that name here.",
+            hint=f"to decide otherwise: --strategy with one of {choices}",
+            changed="Nothing.",
+        )
+    near = difflib.get_close_matches(wanted, known, n=1)
+    raise WrongUse(
+        f"There is no checklist {wanted[:40]!r}.", hint=f"did you mean {near[0]}?" if near else f"one of {choices}"
+    )
+
+
+def _version(wanted: str, review: Review, taken: Sequence[Version]) -> str:
+    if wanted:
+        return str(accept(wanted, existing=taken))
+    proposed, newest = review.version.proposed, max(taken, default=None)
+    if newest and (proposed is None or proposed <= newest):
+        return str(newest.next(Bump.PATCH))
+    if proposed is None:
+        raise WrongUse("There is no version yet to count on from.", hint="--version 1.0.0")
+    return str(proposed)
