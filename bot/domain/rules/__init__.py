@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from bot.domain.findings import Finding, Kind
-from bot.domain.rules import elasticsearch, graphql_api, paths
+from bot.domain.rules import deployment, elasticsearch, graphql_api, migrations, paths
 from bot.domain.rules.reading import Reading
 
 __all__ = ["RULES", "Reading", "find", "paths"]
@@ -21,12 +21,28 @@ def _by_path(reading: Reading) -> Iterator[Finding]:
                 yield paths.plain(kind, change)
 
 
-_READ = frozenset({Kind.ES_EXPORT_TOUCHED})
-RULES: tuple[Rule, ...] = (_by_path, elasticsearch.findings, graphql_api.findings)
+_READ = frozenset(
+    {
+        Kind.ES_EXPORT_TOUCHED,
+        Kind.GRAPHQL_MIGRATION,
+        Kind.ENGINE_MIGRATION,
+        Kind.ENGINE_SCRIPT,
+        Kind.CONFIG_TEMPLATE,
+        Kind.ANSIBLE,
+    }
+)
+RULES: tuple[Rule, ...] = (
+    _by_path,
+    elasticsearch.findings,
+    graphql_api.findings,
+    migrations.findings,
+    deployment.findings,
+)
 
 
 def find(reading: Reading) -> tuple[Finding, ...]:
-    """All findings of a range, by kind and subject."""
+    """All findings of a range, by kind and subject; of two about the same subject the earlier rule's."""
     order = list(Kind)
     found = [finding for rule in RULES for finding in rule(reading)]
-    return tuple(sorted(found, key=lambda finding: (order.index(finding.kind), finding.subject)))
+    unique = {(finding.kind, finding.subject): finding for finding in reversed(found)}
+    return tuple(sorted(unique.values(), key=lambda finding: (order.index(finding.kind), finding.subject)))

@@ -1,0 +1,232 @@
+"""What migrations and scripts do, who runs them, and whether METASPACE can answer meanwhile."""
+
+from __future__ import annotations
+
+import ast
+import re
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from bot.domain.findings import Finding, Kind, Severity
+from bot.domain.rules import elasticsearch, migration_sql, paths
+from bot.domain.rules.es_flow import ANNOTATION, DATASET
+from bot.domain.rules.migration_sql import Effect, Weight
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bot.domain.changes import Change
+    from bot.domain.rules.es_documents import Documents, Field
+    from bot.domain.rules.reading import Reading
+
+LARGE_TABLES = frozenset(
+    {"annotation", "iso_image_metrics", "coloc_annotation", "ion", "molecule", "api_usage", "perf_profile_entry"}
+)
+_MIGRATIONS = (Kind.GRAPHQL_MIGRATION, Kind.ENGINE_MIGRATION, Kind.ENGINE_SCRIPT)
+_ON_THE_TABLE = (Weight.SCAN, Weight.REWRITE)
+_MOST_EFFECTS = 8
+
+
+@dataclass(slots=True)
+class _Ahead:
+    """What the automatic migrations of a range have made by the time that something is run by hand."""
+
+    tables: set[str] = field(default_factory=set)
+    columns: set[tuple[str, str]] = field(default_factory=set)
+    renamed: set[tuple[str, str]] = field(default_factory=set)
+
+
+def findings(reading: Reading) -> Iterator[Finding]:
+    """Migrations and scripts, with the effects on tables that their sources show."""
+    read = [
+        (kind, change, migration_sql.effects(reading.after(change) or "", change.path))
+        for change in reading.span.changes
+        for kind in paths.kinds(change)
+        if kind in _MIGRATIONS
+    ]
+    ahead = _ahead([effects for kind, _, effects in read if kind is Kind.GRAPHQL_MIGRATION])
+    needs = _needs(reading) if any(kind is Kind.ENGINE_MIGRATION for kind, _, _ in read) else set()
+    for kind, change, effects in read:
+        if kind is Kind.GRAPHQL_MIGRATION:
+            yield _automatic(change, effects, ahead)
+        else:
+            yield _manual(kind, change, effects, ahead, needs)
+    rewritten = {
+        (effect.table, column): (change, effect)
+        for kind, change, effects in read
+        if kind is Kind.GRAPHQL_MIGRATION or change.path.endswith(".sql")
+        for effect in effects
+        if effect.weight is Weight.ROWS and effect.verb == "back-fills"
+        for column in effect.columns
+        if (effect.table, column) not in ahead.columns
+    }
+    if rewritten:
+        yield from _stale(reading, rewritten)
+
+
+def _ahead(migrations: list[list[Effect]]) -> _Ahead:
+    found = _Ahead()
+    for effect in (effect for effects in migrations for effect in effects):
+        if effect.verb == "creates":
+            found.tables.add(effect.table)
+        elif effect.verb.startswith("adds a column"):
+            found.columns |= {(effect.table, column) for column in effect.columns}
+        elif effect.verb.startswith("renames in"):
+            found.renamed |= {(effect.table, column) for column in effect.columns}
+    return found
+
+
+# -- by itself
+
+
+def _automatic(change: Change, effects: list[Effect], ahead: _Ahead) -> Finding:
+    """TypeORM runs it when sm-graphql starts: until it is done, the API is away."""
+    slow = [effect for effect in effects if _is_slow(effect, ahead.tables, automatic=True)]
+    finding = replace(
+        paths.plain(Kind.GRAPHQL_MIGRATION, change), detail=_summary(effects), severity=_severity(effects, slow)
+    )
+    if not slow:
+        return _with_line(finding, effects)
+    return replace(
+        _with_line(finding, slow),
+        downtime=f"{slow[0]}: a large table, worked on while sm-graphql starts",
+        action="Runs by itself when sm-graphql restarts, and takes long: fork the machine, or run it by hand first.",
+    )
+
+
+def _is_slow(effect: Effect, new_tables: set[str], *, automatic: bool) -> bool:
+    weights = (*_ON_THE_TABLE, Weight.ROWS) if automatic else _ON_THE_TABLE
+    adds = effect.verb.startswith(("adds rows", "indexes, others"))
+    return effect.table in LARGE_TABLES and effect.table not in new_tables and effect.weight in weights and not adds
+
+
+def _severity(effects: list[Effect], slow: list[Effect]) -> Severity:
+    if slow:
+        return Severity.BLOCKING
+    harmless = all(effect.weight is Weight.INSTANT and not effect.breaks_old for effect in effects)
+    return Severity.INFO if effects and harmless else Severity.ATTENTION
+
+
+# -- by hand
+
+
+def _manual(kind: Kind, change: Change, effects: list[Effect], ahead: _Ahead, needs: set[tuple[str, str]]) -> Finding:
+    finding = replace(_with_line(paths.plain(kind, change), effects), manual=True)
+    if kind is Kind.ENGINE_SCRIPT:
+        is_schema = change.path.endswith(".sql")
+        return replace(
+            finding, manual=not is_schema, detail=f"A new script. {_summary(effects)}" if effects else "A new script."
+        )
+    return replace(finding, detail=_summary(effects), downtime=_downtime(effects, ahead, needs))
+
+
+def _downtime(effects: list[Effect], ahead: _Ahead, needs: set[tuple[str, str]]) -> str:
+    """Why a migration by hand cannot run beside the old code, nor the new code without it; empty if it can."""
+    own = {effect.table for effect in effects if effect.verb == "creates"}
+    for effect in effects:
+        if _is_slow(effect, ahead.tables | own, automatic=False):
+            return f"{effect}, by hand: a large table is locked meanwhile"
+        if effect.breaks_old and effect.table not in own:
+            return f"{effect}, by hand: the old code cannot work after it, nor the new one before"
+        if effect.weight is Weight.ROWS and effect.table in ahead.tables:
+            return (
+                f"{effect.table} is new, and only a migration by hand fills it: the new code finds it empty until then"
+            )
+        touched = {(effect.table, column) for column in effect.columns}
+        if effect.weight is Weight.ROWS and (found := sorted(touched & needs - ahead.columns)):
+            return f"The new code reads {'.'.join(found[0])} in the form that only a migration by hand gives it"
+    return ""
+
+
+def _needs(reading: Reading) -> set[tuple[str, str]]:
+    """The (table, column) pairs that new or changed columns of the exporter's queries read."""
+    pair = _exports(reading)
+    if pair is None:
+        return set()
+    found: set[tuple[str, str]] = set()
+    for role in (DATASET, ANNOTATION):
+        old = pair[0].fields[role]
+        for name, new in pair[1].fields[role].items():
+            before = old[name].column if name in old else None
+            if new.column and not (before and before.same_value(new.column)):
+                found |= new.column.tables
+    return found
+
+
+def _exports(reading: Reading) -> tuple[Documents, Documents] | None:
+    change = next((change for change in reading.span.changes if Kind.ES_EXPORT_TOUCHED in paths.kinds(change)), None)
+    if change is None:
+        return None
+    before, after = reading.before(change), reading.after(change)
+    try:
+        return elasticsearch.understand(before or "").documents, elasticsearch.understand(after or "").documents
+    except (SyntaxError, ValueError, RecursionError):
+        return None  # said already by the rule that reads the exporter
+
+
+# -- documents that a migration makes stale
+
+
+def _stale(reading: Reading, rewritten: dict[tuple[str, str], tuple[Change, Effect]]) -> Iterator[Finding]:
+    """A migration that rewrites a column leaves the documents that repeat it stale, until they are updated."""
+    files = reading.files(commit=reading.new, under=paths.ES_EXPORT)
+    try:
+        documents = elasticsearch.understand(reading.blob(files[paths.ES_EXPORT], paths.ES_EXPORT)).documents
+    except (KeyError, SyntaxError, ValueError, RecursionError):
+        return
+    objects = _objects(documents)
+    told: set[str] = set()
+    for role in (DATASET, ANNOTATION):
+        for name, each in documents.fields[role].items():
+            root = name.split(".", 1)[0]
+            source = next((pair for pair in _repeats(each, objects) if pair in rewritten), None)
+            if source is not None and root not in told:
+                told.add(root)
+                change, effect = rewritten[source]
+                yield Finding(
+                    Kind.ES_VALUES_CHANGED,
+                    root,
+                    Severity.ATTENTION,
+                    change.path,
+                    effect.line,
+                    role,
+                    detail=f"{'.'.join(source)} is rewritten by this migration; {role} documents repeat it in {name}.",
+                    action="Update all datasets after the deployment.",
+                )
+
+
+def _repeats(each: Field, objects: dict[str, str]) -> Iterator[tuple[str, str]]:
+    """The (table, column) that a field repeats as it stands: a plain column, or an attribute of a row's object."""
+    if each.column and re.fullmatch(r"[\w.]+ \. \w+(?: \|.*)?", each.column.by_table.strip()):
+        yield from each.column.tables
+    for write in each.writes:
+        if (
+            isinstance(write.value, ast.Attribute)
+            and isinstance(write.value.value, ast.Name)
+            and write.value.value.id in objects
+        ):
+            yield objects[write.value.value.id], write.value.attr
+
+
+def _objects(documents: Documents) -> dict[str, str]:
+    """Variable → table, by the class that a parameter of that name is annotated with: ``MolecularDB`` is molecular_db's."""
+    found: dict[str, str] = {}
+    for function in documents.code.functions.values():
+        for argument in (*function.args.args, *function.args.kwonlyargs):
+            if isinstance(argument.annotation, ast.Name):
+                name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", argument.annotation.id).lower()
+                found[argument.arg] = name
+    return found
+
+
+# -- words
+
+
+def _summary(effects: list[Effect]) -> str:
+    texts = list(dict.fromkeys(f"{effect}{' [large]' if effect.table in LARGE_TABLES else ''}" for effect in effects))
+    more = f", and {len(texts) - _MOST_EFFECTS} more" if len(texts) > _MOST_EFFECTS else ""
+    return (", ".join(texts[:_MOST_EFFECTS]) + more).strip() + "." if texts else "Its source shows no SQL: read it."
+
+
+def _with_line(finding: Finding, effects: list[Effect]) -> Finding:
+    return replace(finding, line=effects[0].line) if effects else finding
