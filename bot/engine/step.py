@@ -115,8 +115,8 @@ class StepContext:
     environment: StepEnvironment
     ports: Ports
     outputs: Mapping[str, Mapping[str, Any]]  # step id → the stored output of that step of this plan
-    answer: Answer | None  # the decision that this step asked for, once there is one
-    attempt: int
+    answer: Answer | None  # the decision that this step asked for, once there is one; a retry asks afresh
+    attempt: int  # counts what people started: a retry raises it, a restart of the bot does not
     report: Callable[[str, Mapping[str, object]], Awaitable[None]]  # progress: a sentence, and facts for the narrator
     started_at: datetime | None = None  # when the release was confirmed; effects from before it are not its own
     measured: Callable[[], Awaitable[Measured | None]] = nothing_measured
