@@ -11,7 +11,6 @@ from bot.engine.step import BaseStep, CheckResult, Condition, Done, Evidence, No
 from bot.steps.answers import agreed, demand_yes
 from bot.steps.conditions import CI_GREEN, RELEASE_AT_HEAD, broken, demand
 from bot.steps.tagging import NEXT_VERSION, Notes, Whose, lines_of, note_lines, whose
-from bot.steps.words import plain
 
 if TYPE_CHECKING:
     from bot.domain.release import Answer
@@ -54,7 +53,7 @@ class ReleaseNotes(BaseStep):
         as_is = (Choice(DecisionKind.APPROVE, "Tag with these notes", value="draft"),) if lines else ()
         return Question(
             title=f"Release notes of {ctx.plan.version}: as they are?",
-            detail="\n".join([plain(line) for line in lines[:SHOWN_LINES]] + more) or "No pull request gave a line.",
+            detail="\n".join(lines[:SHOWN_LINES] + more) or "No pull request gave a line.",
             choices=(
                 *as_is,
                 Choice(DecisionKind.APPROVE, "Edit them…", form="notes", value="edited"),
@@ -76,7 +75,8 @@ class ReleaseNotes(BaseStep):
 
 
 def _lines(ctx: StepContext, answer: Answer) -> list[str]:
-    edited = (answer.form or {}).get("text")
+    form = answer.form or {}
+    edited = form.get("text", form.get("notes"))
     if answer.value == "edited" and not isinstance(edited, str):
         raise StepFailed("The form came back without notes.", hint="retry, and send the form again")
     return note_lines(edited if isinstance(edited, str) else str(ctx.step.params.get("draft") or ""))

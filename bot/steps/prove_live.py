@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from bot.domain.errors import StepFailed
+from bot.domain.plan import Command
 from bot.engine.step import BaseStep, CheckResult, Done, Evidence, NotDone, Partial
 from bot.steps.deploy import Receipt
 from bot.steps.waiting import until
@@ -15,8 +16,10 @@ from bot.steps.words import short, spoken
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from bot.domain.plan import Plan, PlannedStep
     from bot.domain.world import Program
     from bot.engine.step import Step, StepContext, StepEnvironment
+    from bot.ports import Ports
 
 Sighting = tuple[str, str]  # open, fatal or fine, and what was seen
 WEBAPP = "sm-web-app"  # the Ansible tag of the webapp: static files, no program
@@ -48,6 +51,16 @@ class ProveLive(BaseStep):
     on_interrupt: ClassVar[Literal["rerun", "attach", "ask"]] = "rerun"
     skip: ClassVar[Literal["never", "approver", "releaser"]] = "approver"
     needs: ClassVar[frozenset[str]] = frozenset({"deploy"})
+
+    def commands(
+        self,
+        plan: Plan,  # noqa: ARG002  # the contract's parameters
+        step: PlannedStep,  # noqa: ARG002
+        environment: StepEnvironment,  # noqa: ARG002
+        ports: Ports,  # noqa: ARG002
+    ) -> tuple[Command, ...]:
+        """Return the line that shows the programs and how long each has been up."""
+        return (Command("web", ("supervisorctl", "status")),)
 
     async def check(self, ctx: StepContext) -> CheckResult:
         """Done when everything is proved; `Partial` names what is not yet."""

@@ -53,8 +53,9 @@ class ReviewAcknowledged(BaseStep):
         """Ask for the confirmation."""
         plan = ctx.plan
         what = "Hotfix" if plan.hotfix else "Release"
-        first = " It begins with merging release's own commits into master." if planned_merge(plan) else ""
-        url = ctx.ports.code_host.compare_url(base=plan.base, head=plan.head)
+        merge = planned_merge(plan)
+        first = " It begins with merging release's own commits into master." if merge else ""
+        url = ctx.ports.code_host.compare_url(base=plan.base, head=merge.ours if merge else plan.head)
         return Question(
             title=f"{what} {plan.version}: have you read the review?",
             detail=f"{short(plan.base)} → {short(plan.head)} goes to {plan.environment}.{first}\n{url}",

@@ -1,4 +1,4 @@
-"""How steps say things: short commits, lists, durations, and text that cannot turn into Slack's markup."""
+"""How steps say things: plain text, which views escape; only announcements are Slack's markup already."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def plain(text: str) -> str:
 
 def commit_lines(commits: Sequence[CommitInfo]) -> str:
     """Return commits as lines for people, newest first."""
-    lines = [f"• {short(one.sha)} {plain(one.subject)} ({plain(one.author)})" for one in commits[:MANY]]
+    lines = [f"• {short(one.sha)} {one.subject} ({one.author})" for one in commits[:MANY]]
     if len(commits) > MANY:
         lines.append(f"• and {len(commits) - MANY} more")
     return "\n".join(lines)

@@ -123,3 +123,8 @@ async def test_no_tag_while_release_is_elsewhere(world: World) -> None:
     world.outputs["notes"] = {"lines": ["[Task] x"], "by": "U01REL"}
     with pytest.raises(Stopped, match="release is at the pinned commit"):
         await world.drive("tag")
+
+
+async def test_the_form_may_name_its_field_notes(pushed: World) -> None:
+    await pushed.drive("notes", yes("edited", notes="[Task] Reworded"))
+    assert pushed.outputs["notes"]["lines"] == ["[Task] Reworded"]
