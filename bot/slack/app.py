@@ -135,7 +135,6 @@ def bolt_app(
 
     return AsyncApp(
         client=client,
-        token=client.token,
         signing_secret=signing_secret or "unused in Socket Mode",
         before_authorize=before_authorize,
         logger=logging.getLogger("slack_bolt"),

@@ -21,7 +21,7 @@ QUICK = Pace(post=0.02, edit=0.08, edits=0.02, settle=0.02, retry=0.02, longest=
 @pytest.fixture
 async def slack() -> AsyncIterator[StrictSlack]:
     world = StrictSlack()
-    world.channels = {CHANNEL: {BOT_USER, "U01REL", "U02APP", "U03VIEW", "U09STRANGER"}, OTHER: {"U01REL"}}
+    world.channels = {CHANNEL: {BOT_USER, "U01REL", "U02APP", "U03VIEW", "U04APP", "U09STRANGER"}, OTHER: {"U01REL"}}
     async with world.serve():
         yield world
 
