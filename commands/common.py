@@ -61,6 +61,11 @@ async def the_release(ctx: CommandContext, words: tuple[str, ...]) -> tuple[Rele
     return there[0], rest
 
 
+def person_name(ctx: CommandContext, slack: str) -> str:
+    """Name a person without mentioning them."""
+    return next((one.name for one in ctx.office.settings.people if one.slack == slack), slack)
+
+
 def unpacked(value: str) -> dict[str, object]:
     """Read what a button or a modal of ours carries; raises `WrongUse` for anything else."""
     try:

@@ -115,15 +115,6 @@ def sentence(text: str) -> kit.Message:
     return kit.message(text, [kit.section(text)])
 
 
-def progress(release: str, step: str, line: str, *, facts: Sequence[str] = (), attach: str = "") -> kit.Message:
-    """Show a job's progress in the thread; one message a step, edited as it goes on."""
-    rows = [f"*{escape(step, 150)}*: {escape(line, 400)}", *(f"• {escape(one, 200)}" for one in facts[-8:])]
-    tail = [kit.context(f"Look at it by hand: {code(attach)}")] if attach else []
-    return kit.message(
-        f"{escape(release, 40)} · {escape(step, 150)}: {escape(line, 400)}", [kit.section("\n".join(rows)), *tail]
-    )
-
-
 def _current(release: ReleaseView) -> list[Block]:
     step = release.current
     if step is None:

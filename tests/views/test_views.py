@@ -14,6 +14,7 @@ from bot.domain.release import Choice, DecisionKind, ReleaseState, StepState
 from bot.domain.report import PreparedPlan
 from bot.domain.world import Check, CheckState
 from bot.views import dashboard, forms, ids, lists, plan, question, review
+from bot.views import step as step_view
 from bot.views.limits import message_faults, modal_faults
 from tests.views import worlds
 
@@ -99,6 +100,7 @@ def test_a_dashboard_of_anything_fits_and_mentions_nobody_from_outside(release: 
 @given(worlds.releases, worlds.step_views, worlds.problems)
 def test_a_stop_of_anything_fits(release: ReleaseView, step: StepView, problem: Problem) -> None:
     holds(dashboard.stopped_message(release, step, problem))
+    holds(step_view.step_message(release, step))
     assert modal_faults(forms.skip_form(release, step)) == []
 
 
@@ -128,7 +130,6 @@ def test_small_answers_to_anything_fit(lock: LockView, one: str, two: str) -> No
     holds(lists.unlocked(one, two))
     holds(lists.status(one, None, lock))
     holds(lists.error(Refused(one or "x", hint=two, changed=one)))
-    holds(lists.progress(one, two, one, facts=[two] * 20, attach=one))
     holds(
         lists.whoami(Person("U1", one, frozenset({"viewer"}), two), frozenset({"viewer"}), [("viewer", "look")], "C1")
     )

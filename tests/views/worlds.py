@@ -198,6 +198,7 @@ step_views = st.builds(
     started_at=st.none() | times,
     finished_at=st.none() | times,
     summary=texts,
+    facts=st.dictionaries(texts, st.one_of(texts, st.integers(), st.lists(texts, max_size=8), st.none()), max_size=10),
     progress=texts,
     problem=st.none() | problems,
     decided_by=st.sampled_from(["", "U01REL", "<!channel>"]),

@@ -1,0 +1,188 @@
+"""`/release start`: the plan with its exact commands, and then the release."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING
+
+from bot.domain.errors import Conflict, ReleaseError, WrongUse
+from bot.domain.version import Version
+from bot.slack.router import Click, Command, CommandContext, Form, options
+from bot.views import ids, lists, plan
+from commands.common import answer, environment_first, no_more, person_name, unpacked
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bot.domain.report import PreparedPlan
+
+USAGE = "start [ENVIRONMENT] [--hotfix] [--only TAG,…] [--strategy NAME] [--version X.Y.Z]"
+CHANGED = "What would be released has changed since you saw the plan, so nothing was started. This is the plan now:"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a person asked to release. ``seen`` is the fingerprint of the plan that they were shown."""
+
+    environment: str
+    hotfix: bool = False
+    only: tuple[str, ...] = ()
+    strategy: str = ""
+    version: str = ""
+    seen: str = ""
+    key: str = ""  # of the preview message, where it is one
+
+    @classmethod
+    def read(cls, values: Mapping[str, object]) -> Request:
+        """Read what a button or modal of the preview carries."""
+        only = values.get("only")
+        return cls(
+            str(values.get("environment", "")),
+            hotfix=bool(values.get("hotfix")),
+            only=tuple(str(one) for one in only) if isinstance(only, list) else (),
+            strategy=str(values.get("strategy", "")),
+            version=str(values.get("version", "")),
+            seen=str(values.get("seen", "")),
+            key=str(values.get("key", "")),
+        )
+
+
+async def start(ctx: CommandContext, args: tuple[str, ...]) -> None:
+    """Show what will happen, step by step with the commands of each host; nothing is done before you confirm.
+
+    The commit is pinned when you confirm: what is merged later is not released. --hotfix takes the tip of release.
+    --only deploys some services, and the release is recorded as partial.
+    """
+    given = options(args, switches=("hotfix",), values=("only", "strategy", "env", "version"))
+    environment, words = environment_first(ctx, given.words, given.values.get("env", ""))
+    no_more(words, USAGE)
+    version = given.values.get("version", "")
+    request = Request(
+        environment,
+        hotfix="hotfix" in given.switches,
+        only=tuple(one.strip() for one in given.values.get("only", "").split(",") if one.strip()),
+        strategy=given.values.get("strategy", ""),
+        version=str(Version.parse(version)) if version else "",
+    )
+    await open_preview(ctx, request)
+
+
+async def open_preview(ctx: CommandContext, request: Request) -> None:
+    """Show the plan: in a modal where Slack lets us open one, else as a message with buttons."""
+    await _free(ctx, request.environment)
+    if not ctx.trigger:
+        await _preview_message(ctx, request)
+        return
+    await ctx.open_modal(plan.loading_modal(request.environment))
+    if not ctx.view:
+        return  # Slack's three seconds were over; the person has a button to ask again
+    try:
+        prepared = await _prepare(ctx, request)
+    except ReleaseError as error:
+        await ctx.update_modal(plan.refused_modal(error.message, error.hint))
+        return
+    shown = asdict(replace(request, seen=prepared.plan.fingerprint))
+    await ctx.update_modal(plan.preview_modal(prepared, shown, advice=_advice(request, prepared)))
+
+
+def wrong_version(form: Form) -> Mapping[str, str]:
+    """Keep the modal open while what stands in it is no version."""
+    try:
+        Version.parse(form.text(ids.VERSION) or "0.0.1")
+    except WrongUse as error:
+        return {ids.VERSION: f"{error.message} It has {error.hint}."}
+    return {}
+
+
+async def confirm(ctx: CommandContext, form: Form) -> None:
+    """Start what the modal showed, with the version that stands in it."""
+    request = Request.read(unpacked(form.metadata))
+    typed = form.text(ids.VERSION)
+    await _begin(ctx, replace(request, version=typed or request.version))
+
+
+async def press(ctx: CommandContext, click: Click) -> None:
+    """Answer the buttons of a preview that is a message."""
+    request = Request.read(unpacked(click.value))
+    match click.action_id:
+        case ids.START_CONFIRM:
+            await _begin(ctx, request)
+        case ids.START_EDIT:
+            await open_preview(ctx, request)
+        case _:
+            await _close(ctx, request, f"left by <@{ctx.person.slack}>; nothing was started.")
+
+
+async def _begin(ctx: CommandContext, request: Request) -> None:
+    """Make the plan afresh: only the very plan that was seen is started."""
+    await _free(ctx, request.environment)
+    prepared = await _prepare(ctx, request)
+    if request.seen and prepared.plan.fingerprint != request.seen:
+        await answer(ctx, lists.sentence(CHANGED))
+        await _preview_message(ctx, replace(request, key=""))
+        return
+    started = await ctx.office.desk.start(plan=prepared.plan, checklist=prepared.checklist, by=ctx.person.slack)
+    await _close(ctx, request, f"started by <@{ctx.person.slack}> as {started.id}.")
+
+
+async def _prepare(ctx: CommandContext, request: Request) -> PreparedPlan:
+    return await ctx.office.plan(
+        environment=request.environment,
+        hotfix=request.hotfix,
+        only=request.only,
+        strategy=request.strategy,
+        version=request.version,
+    )
+
+
+async def _preview_message(ctx: CommandContext, request: Request) -> None:
+    prepared = await _prepare(ctx, request)
+    key = request.key or f"plan-{ctx.source}"
+    shown = replace(request, key=key, version=prepared.plan.version, seen=prepared.plan.fingerprint)
+    await ctx.post(key, *plan.preview_message(prepared, asdict(shown)))
+
+
+async def _close(ctx: CommandContext, request: Request, what: str) -> None:
+    """Take the buttons away from a preview that has been used."""
+    title = f"Plan: release {request.version} to {request.environment}".replace("release  ", "release ")
+    closed = plan.closed_preview(title, what)
+    if request.key:
+        await ctx.post(request.key, *closed)
+    else:
+        await answer(ctx, closed)
+
+
+async def _free(ctx: CommandContext, environment: str) -> None:
+    """Refuse while somebody else is releasing, or has locked the environment."""
+    for one in await ctx.office.desk.active():
+        if one.environment == environment:
+            raise Conflict(
+                f"{one.plan.version} ({one.id}) is being released to {environment} already; nothing was started.",
+                hint="/release status",
+            )
+    lock = await ctx.office.desk.lock_of(environment)
+    if lock and lock.owner != ctx.person.slack:
+        raise Conflict(
+            f"{environment} is locked by {person_name(ctx, lock.owner)}: {lock.reason}. Nothing was started.",
+            hint=f"ask them, or an admin, for /release unlock {environment}",
+        )
+
+
+def _advice(request: Request, prepared: PreparedPlan) -> str:
+    recommended = str(prepared.report.review.strategy.recommended)
+    if request.strategy and request.strategy != recommended:
+        return f"The review recommends {recommended}; you chose {request.strategy}."
+    return ""
+
+
+COMMAND = Command(
+    name="start",
+    summary="Show the plan, then release",
+    handler=start,
+    usage=USAGE.removeprefix("start "),
+    example="/release start --version 1.9.10",
+    role="releaser",
+    buttons={"start": press},
+    views={ids.PREVIEW_FORM: confirm},
+    checks={ids.PREVIEW_FORM: wrong_version},
+)

@@ -1,0 +1,26 @@
+"""`/release status`: what runs, who holds it, and the exact commands of the step in work."""
+
+from __future__ import annotations
+
+from bot.slack.router import Command, CommandContext, options
+from bot.views import lists
+from commands.common import answer, environment_first, no_more
+
+
+async def status(ctx: CommandContext, args: tuple[str, ...]) -> None:
+    """Show the release that runs, its step in work with the commands to look at it by hand, and who holds the lock."""
+    given = options(args, values=("env",))
+    environment, words = environment_first(ctx, given.words, given.values.get("env", ""))
+    no_more(words, "status [ENVIRONMENT]")
+    desk = ctx.office.desk
+    release = next((one for one in await desk.active() if one.environment == environment), None)
+    await answer(ctx, lists.status(environment, release, await desk.lock_of(environment)))
+
+
+COMMAND = Command(
+    name="status",
+    summary="What is being released, and where it stands",
+    handler=status,
+    usage="[ENVIRONMENT]",
+    example="/release status",
+)
