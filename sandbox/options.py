@@ -1,0 +1,34 @@
+"""What the sandbox can be asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from sandbox.history import MASTER, RELEASE
+from sandbox.supervisor import Pace
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """A world to bring up.
+
+    ``repo`` is a real clone to work on a copy of, with ``release`` and ``master`` as the refs that its branches are set to.
+    ``state`` is a file for addresses, ids and key paths (JSON), there while the world is. ``play`` carries out one release
+    and ends. ``build_seconds`` is how long the webapp build of a deploy takes. ``mode`` is how Slack reaches the bot.
+    """
+
+    repo: Path | None = None
+    release: str = RELEASE
+    master: str = MASTER
+    scenario: str = "plain"
+    state: Path | None = None
+    play: bool = False
+    build_seconds: int = 5
+    mode: Literal["socket", "http"] = "socket"
+    pace: Pace = field(default_factory=Pace)
+    slack_port: int = 0
+    play_deadline: float = 600.0

@@ -1,0 +1,188 @@
+"""What the world writes down: the bot's settings, the environment that holds its secrets, and the state file."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from sandbox.github import SLUG
+from sandbox.gitworld import JWT_SECRET
+from sandbox.rabbitmq import PASSWORD, USER
+from sandbox.slack import (
+    ADMIN,
+    APP_TOKEN,
+    APPROVER,
+    BOT,
+    BOT_TOKEN,
+    CHANNELS,
+    DEV_CHANNEL,
+    MEMBERS,
+    RELEASER,
+    SIGNING_SECRET,
+    VIEWER,
+)
+
+if TYPE_CHECKING:
+    from sandbox.sshd import SshServer
+    from sandbox.world import World
+
+ROLES = {
+    RELEASER: ["viewer", "releaser"],
+    APPROVER: ["viewer", "releaser", "approver"],
+    VIEWER: ["viewer"],
+    ADMIN: ["viewer", "releaser", "approver", "admin"],
+}
+"""Who is not here (the stranger) may do nothing."""
+
+
+def bot_environment() -> dict[str, str]:
+    """Return the variables that hold the bot's secrets."""
+    return {
+        "RELEASEBOT_SLACK__BOT_TOKEN": BOT_TOKEN,
+        "RELEASEBOT_SLACK__APP_TOKEN": APP_TOKEN,
+        "RELEASEBOT_SLACK__SIGNING_SECRET": SIGNING_SECRET,
+        "RELEASEBOT_REPOSITORY__GITHUB_TOKEN": "sandbox-github-token",
+        "RELEASEBOT_ENVIRONMENTS__PROD__SITE__JWT_SECRET": JWT_SECRET,
+        "RELEASEBOT_ENVIRONMENTS__PROD__SITE__RABBITMQ_PASSWORD": PASSWORD,
+    }
+
+
+def settings_yaml(world: World) -> str:
+    """Return the bot's settings for this world."""
+    return yaml.safe_dump(settings(world), sort_keys=False)
+
+
+def settings(world: World) -> dict[str, Any]:
+    """Return the same as values."""
+    folder = world.settings_file.parent
+    people = [
+        {"slack": one.id, "name": one.name, "roles": roles, "email": one.email, "github": one.name}
+        for one, roles in ROLES.items()
+    ]
+    return {
+        "slack": {"mode": world.options.mode, "channel": DEV_CHANNEL, "base_url": world.slack.api_url},
+        "http": {"host": "127.0.0.1", "port": world.http_port},
+        "database": {"url": f"sqlite+aiosqlite:///{folder}/releasebot.sqlite"},
+        "repository": {
+            "url": str(world.git.origin),
+            "mirror": str(folder / "metaspace.git"),
+            "github": SLUG,
+            "github_api": world.github.url,
+            "github_web": "https://github.com" if world.options.repo else world.github.url,
+        },
+        "default_environment": "prod",
+        "environments": {"prod": _environment(world)},
+        "people": people,
+    }
+
+
+def _environment(world: World) -> dict[str, Any]:
+    return {
+        "title": "production",
+        "poll": 0.5,
+        "control": _host(world.control) | {"jobs": str(world.git.control / "jobs")},
+        "web": _host(world.web) | {"jobs": str(world.git.server / "jobs")},
+        "server": {"checkout": str(world.git.checkout), "webapp_index": str(world.git.www / "index.html")},
+        "ansible": _ansible(world),
+        "site": {
+            "url": world.supervisor.site_url,
+            "graphql": world.supervisor.graphql_url,
+            "contains": "METASPACE",
+            "interval": 0.5,
+            "admin_email": ADMIN.email,
+            "rabbitmq_api": f"{world.rabbitmq.url}/api/",
+            "rabbitmq_user": USER,
+        },
+    }
+
+
+def _ansible(world: World) -> dict[str, Any]:
+    return {
+        "workspace": str(world.git.control / "workspace"),
+        "folder": world.git.ansible_folder,
+        "inventory": "env/prod",
+        "binaries": str(Path(sys.executable).parent),
+        "repository": str(world.git.origin),
+        "configuration": str(world.git.configuration),
+        "configuration_checkout": str(world.git.configuration_checkout),
+        "vault_password_file": str(world.git.vault_password_file),
+        "known_hosts": str(world.web.known_hosts),
+        "ssh_key": str(world.web.client_key),
+    }
+
+
+def _host(server: SshServer) -> dict[str, Any]:
+    return {
+        "host": server.host,
+        "port": server.port,
+        "user": server.user,
+        "key": str(server.client_key),
+        "known_hosts": str(server.known_hosts),
+    }
+
+
+def state_of(world: World) -> dict[str, Any]:
+    """Return every address, id and key path of a world."""
+    return {
+        "pid": os.getpid(),
+        "root": str(world.root),
+        "scenario": world.scenario.name,
+        "slack": _slack(world),
+        "bot": _bot(world),
+        "ssh": {
+            name: _host(server) | {"pid": server.pid, "home": str(server.home)}
+            for name, server in (("control", world.control), ("web", world.web))
+        },
+        "git": {
+            "origin": str(world.git.origin),
+            "configuration": str(world.git.configuration),
+            "configuration_checkout": str(world.git.configuration_checkout),
+            "checkout": str(world.git.checkout),
+            "www": str(world.git.www),
+            "ansible_folder": world.git.ansible_folder,
+            "vault_password_file": str(world.git.vault_password_file),
+        },
+        "github": {"url": world.github.url, "repository": SLUG, "control": f"{world.github.url}/_control/"},
+        "site": {
+            "url": world.supervisor.site_url,
+            "graphql": world.supervisor.graphql_url,
+            "jwt_secret": JWT_SECRET,
+            "datasets": str(world.supervisor.datasets.file),
+        },
+        "supervisor": {
+            "configuration": str(world.supervisor.configuration),
+            "supervisorctl": str(world.supervisor.bin / "supervisorctl"),
+        },
+        "rabbitmq": {"url": world.rabbitmq.url, "user": USER, "password": PASSWORD},
+        "logs": str(world.root / "logs"),
+    }
+
+
+def _slack(world: World) -> dict[str, Any]:
+    return {
+        "url": world.slack.url,
+        "api_url": world.slack.api_url,
+        "control": f"{world.slack.url}/_control/",
+        "channel": DEV_CHANNEL,
+        "channels": {name: key for key, name in CHANNELS.items()},
+        "users": {one.name: one.id for one in MEMBERS},
+        "bot_user": BOT,
+        "bot_token": BOT_TOKEN,
+        "app_token": APP_TOKEN,
+        "signing_secret": SIGNING_SECRET,
+    }
+
+
+def _bot(world: World) -> dict[str, Any]:
+    return {
+        "settings": str(world.settings_file),
+        "environment": bot_environment(),
+        "argv": [sys.executable, "-m", "bot.cli", "serve", "--config", str(world.settings_file)],
+        "http": f"http://127.0.0.1:{world.http_port}",
+        "pid": world.bot.pid if world.bot else None,
+        "log": str(world.root / "logs" / "bot.log"),
+    }

@@ -1,0 +1,165 @@
+"""The embedded world: everything that a release touches, on 127.0.0.1, below one temporary folder that goes with it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import sys
+import tempfile
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import aiohttp
+
+from bot.domain.errors import ReleaseError
+from sandbox.github import GitHub
+from sandbox.gitworld import GitWorld, Source
+from sandbox.options import Options
+from sandbox.processes import Child, Processes, free_port, until
+from sandbox.rabbitmq import RabbitMq
+from sandbox.rendering import bot_environment, settings_yaml, state_of
+from sandbox.scenarios import scenario
+from sandbox.slack import LocalSlack
+from sandbox.sshd import SshServer
+from sandbox.supervisor import Supervisor
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+BOT_READY = 60.0  # seconds
+SETTLED = 10.0  # seconds for the bot to end by itself when asked to
+
+
+class World:
+    """One world. The bot itself is no part of it until `start_bot` is called."""
+
+    def __init__(self, options: Options | None = None) -> None:
+        self.options = options or Options()
+        self.scenario = scenario(self.options.scenario)
+        self.root = Path(tempfile.mkdtemp(prefix="metaspace-sandbox-")).resolve()
+        self.processes = Processes(self.root)
+        self.bot: Child | None = None
+        self.http_port = free_port()
+        self.settings_file = self.root / "bot" / "settings.yml"
+        session = {"LANG": "C.UTF-8", "TMPDIR": str(self.root / "tmp"), "TMUX_TMPDIR": str(self.root / "tmp")}
+        self.control = SshServer(self.root / "control-ssh", environment=session, mark=self.root)
+        self.web = SshServer(self.root / "web-ssh", environment=session, mark=self.root)
+        asked = self.options
+        source = Source(asked.repo, asked.release, asked.master) if asked.repo else None
+        self.git = GitWorld(self.root, chosen=self.scenario, source=source)
+        self.supervisor = Supervisor(
+            self.processes,
+            self.root / "supervisor",
+            checkout=self.git.checkout,
+            www=self.git.www,
+            bin_folder=self.web.bin,
+            pace=asked.pace,
+        )
+        self.rabbitmq = RabbitMq(self.supervisor.datasets)
+        self.github = GitHub(self.git.origin)
+        request_url = f"http://127.0.0.1:{self.http_port}/slack/events" if asked.mode == "http" else ""
+        self.slack = LocalSlack(self.processes, self.root / "slack", request_url=request_url, port=asked.slack_port)
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        self._stack.callback(shutil.rmtree, self.root, ignore_errors=True)
+        await self._stack.enter_async_context(self.processes)
+        try:
+            await self._bring_up()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self.options.state is not None:
+            self.options.state.unlink(missing_ok=True)
+        await self._stack.aclose()
+
+    async def start_bot(self) -> None:
+        """Start the bot as a process of its own, with this world's settings, and wait until it says that it is ready."""
+        argv = [sys.executable, "-m", "bot.cli", "serve", "--config", str(self.settings_file)]
+        self.bot = await self.processes.start("bot", argv, env=bot_environment(), cwd=self.settings_file.parent)
+        await until(self.bot_ready, what="the bot", deadline=BOT_READY, child=self.bot)
+        self._write_state()
+
+    async def stop_bot(self, *, kill: bool = False) -> None:
+        """End the bot as a system would (SIGTERM), or with ``kill`` as a power cut would (SIGKILL)."""
+        bot, self.bot = self.bot, None
+        if bot is None:
+            return
+        if kill and bot.running:
+            bot.process.kill()
+            await bot.process.wait()
+        await self.processes.stop(bot, grace=SETTLED)
+
+    async def bot_ready(self) -> bool:
+        """Ask the bot whether it is ready."""
+        try:
+            async with (
+                aiohttp.ClientSession() as session,
+                session.get(f"http://127.0.0.1:{self.http_port}/readyz") as response,
+            ):
+                return response.status == 200  # noqa: PLR2004  # HTTP's OK
+        except aiohttp.ClientError:
+            return False
+
+    def state(self) -> dict[str, Any]:
+        """Return every address, id and key path, as JSON knows them."""
+        return state_of(self)
+
+    async def _bring_up(self) -> None:
+        (self.root / "tmp").mkdir()
+        await _together(
+            self._enter(self.control),
+            self._enter(self.web),
+            self._enter(self.rabbitmq),
+            self._enter(self.github),
+            self._enter(self.slack),
+            self._server(),
+            self.git.build_configuration(self.web, build_seconds=self.options.build_seconds),
+        )
+        await self._set_scene()
+        self.settings_file.parent.mkdir(mode=0o700)
+        self.settings_file.write_text(settings_yaml(self), encoding="utf-8")
+        self._write_state()
+
+    async def _enter(self, part: SshServer | RabbitMq | GitHub | LocalSlack | Supervisor) -> None:
+        await self._stack.enter_async_context(part)
+
+    async def _server(self) -> None:
+        await self.git.build_code()
+        await self._enter(self.supervisor)
+
+    async def _set_scene(self) -> None:
+        head = await self.git.head("master")
+        for job, state in self.scenario.ci.items():
+            self.github.ci.set(head, job, state)
+        if self.scenario.queued or self.scenario.annotating:
+            self.supervisor.datasets.fill(queued=self.scenario.queued, annotating=self.scenario.annotating)
+
+    def _write_state(self) -> None:
+        target = self.options.state
+        if target is not None:
+            fresh = target.with_name(f".{target.name}.new")
+            fresh.write_text(json.dumps(self.state(), indent=2), encoding="utf-8")
+            fresh.chmod(0o600)
+            fresh.replace(target)
+
+
+async def _together(*parts: Coroutine[Any, Any, None]) -> None:
+    """Run all at once; the first that fails ends the others, and its error is the one that is told."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for part in parts:
+                group.create_task(part)
+    except BaseExceptionGroup as errors:
+        known, _ = errors.split(ReleaseError)
+        if known is None:
+            raise
+        first: BaseException = known
+        while isinstance(first, BaseExceptionGroup):
+            first = first.exceptions[0]
+        raise first from errors
