@@ -56,6 +56,7 @@ class Documents:
     fields: dict[str, dict[str, Field]]
     copied: bool
     skipped: frozenset[str]
+    bindings: object = None  # found when values are first compared
 
     def copies(self, name: str) -> bool:
         """Whether a dataset field is copied into every annotation document."""
@@ -299,7 +300,13 @@ def _leaves(name: str, value: ast.expr) -> Iterator[tuple[str, ast.expr]]:
 
 def _calls(statement: ast.stmt) -> Iterator[ast.Call]:
     """The calls of a statement itself, not of the statements inside it."""
-    inner = {id(node) for body, _ in branches(statement) for child in body for node in ast.walk(child)}
-    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-        return
-    yield from (node for node in ast.walk(statement) if isinstance(node, ast.Call) and id(node) not in inner)
+    queue: list[ast.AST] = [
+        child
+        for child in ast.iter_child_nodes(statement)
+        if not isinstance(child, ast.stmt | ast.ExceptHandler | ast.match_case)
+    ]
+    while queue:
+        node = queue.pop(0)
+        if isinstance(node, ast.Call):
+            yield node
+        queue.extend(ast.iter_child_nodes(node))

@@ -12,6 +12,7 @@ from bot.domain.rules.es_documents import Guard, branches
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from bot.domain.rules.es_documents import Documents
     from bot.domain.rules.es_flow import Code
 
 _MUTATORS = frozenset(
@@ -56,6 +57,14 @@ class Bindings:
                 self.returns[inside].append(Binding("return", statement.value, None, guards))
             for inner, extra in branches(statement):
                 self._walk(inner, inside, (*guards, *extra))
+
+
+def bindings(documents: Documents) -> Bindings:
+    """The bindings of a module, found once."""
+    found = documents.bindings
+    if not isinstance(found, Bindings):
+        found = documents.bindings = Bindings(documents.code)
+    return found
 
 
 def _bound(statement: ast.stmt, guards: tuple[Guard, ...]) -> Iterator[tuple[str, Binding]]:

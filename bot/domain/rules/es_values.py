@@ -12,7 +12,7 @@ import ast
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bot.domain.rules.es_slices import Binding, Bindings
+from bot.domain.rules.es_slices import Binding, bindings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -43,7 +43,7 @@ class Values:
     def __init__(self, documents: Documents, stand_ins: Mapping[str, str] | None = None) -> None:
         self._code = documents.code
         self._flow = documents.flow
-        self._bindings = Bindings(documents.code)
+        self._bindings = bindings(documents)
         self._stand_ins = stand_ins or {}
 
     def of(self, found: Field, *, bare: bool = False) -> frozenset[str]:

@@ -29,7 +29,7 @@ def findings(reading: Reading) -> Iterator[Finding]:
                 f"{side}: the GraphQL schema does not build: {', '.join(missing[:5])} not defined."
             )
     added = [(kind, each) for kind, each in _new_fields(old, new) if kind.name not in _ROOTS and each.required]
-    code = tuple(resolvers.sources(reading)) if added else ()
+    code = resolvers.sources(reading) if added else ()
     for kind, each in added:
         yield _non_null(kind, each, code)
     if not old.broken and not new.broken:

@@ -14,17 +14,18 @@ from bot.domain.rules.migration_sql import Effect, Weight
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from collections.abc import Set as AbstractSet
 
     from bot.domain.changes import Change
     from bot.domain.rules.es_documents import Documents, Field
     from bot.domain.rules.reading import Reading
 
-LARGE_TABLES = frozenset(
-    {"annotation", "iso_image_metrics", "coloc_annotation", "ion", "molecule", "api_usage", "perf_profile_entry"}
-)
+# Tables with tens of millions of rows: reading one takes longer than the minute that a silent deployment may be away.
+LARGE_TABLES = frozenset({"annotation", "iso_image_metrics", "coloc_annotation", "ion"})
 _MIGRATIONS = (Kind.GRAPHQL_MIGRATION, Kind.ENGINE_MIGRATION, Kind.ENGINE_SCRIPT)
 _ON_THE_TABLE = (Weight.SCAN, Weight.REWRITE)
 _MOST_EFFECTS = 8
+_ENTITY = re.compile(r"@Entity\((?:['\"](\w+)['\"])?[^)]*\)\s*export class (\w+)")
 
 
 @dataclass(slots=True)
@@ -45,10 +46,13 @@ def findings(reading: Reading) -> Iterator[Finding]:
         if kind in _MIGRATIONS
     ]
     ahead = _ahead([effects for kind, _, effects in read if kind is Kind.GRAPHQL_MIGRATION])
+    created = frozenset(ahead.tables)
+    if ahead.tables and any(kind is Kind.ENGINE_MIGRATION for kind, _, _ in read):
+        ahead.tables -= _known_before(reading)
     needs = _needs(reading) if any(kind is Kind.ENGINE_MIGRATION for kind, _, _ in read) else set()
     for kind, change, effects in read:
         if kind is Kind.GRAPHQL_MIGRATION:
-            yield _automatic(change, effects, ahead)
+            yield _automatic(change, effects, created)
         else:
             yield _manual(kind, change, effects, ahead, needs)
     rewritten = {
@@ -76,12 +80,33 @@ def _ahead(migrations: list[list[Effect]]) -> _Ahead:
     return found
 
 
+def _known_before(reading: Reading) -> set[str]:
+    """Tables of the base: a first migration may write down a schema that was there all along."""
+    found: set[str] = set()
+    for path, blob in reading.files(commit=reading.old, under=paths.ENGINE_SCRIPTS).items():
+        if path.endswith(".sql"):
+            found |= {
+                effect.table
+                for effect in migration_sql.effects(reading.blob(blob, path), path)
+                if effect.verb == "creates"
+            }
+    for path, blob in reading.files(commit=reading.old, under=f"{paths.GRAPHQL}src/modules").items():
+        if path.endswith("model.ts"):
+            classes = _ENTITY.findall(reading.blob(blob, path))
+            found |= {table or _snake(name) for table, name in classes}
+    return found
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+
+
 # -- by itself
 
 
-def _automatic(change: Change, effects: list[Effect], ahead: _Ahead) -> Finding:
+def _automatic(change: Change, effects: list[Effect], created: frozenset[str]) -> Finding:
     """TypeORM runs it when sm-graphql starts: until it is done, the API is away."""
-    slow = [effect for effect in effects if _is_slow(effect, ahead.tables, automatic=True)]
+    slow = [effect for effect in effects if _is_slow(effect, created, automatic=True)]
     finding = replace(
         paths.plain(Kind.GRAPHQL_MIGRATION, change), detail=_summary(effects), severity=_severity(effects, slow)
     )
@@ -94,7 +119,7 @@ def _automatic(change: Change, effects: list[Effect], ahead: _Ahead) -> Finding:
     )
 
 
-def _is_slow(effect: Effect, new_tables: set[str], *, automatic: bool) -> bool:
+def _is_slow(effect: Effect, new_tables: AbstractSet[str], *, automatic: bool) -> bool:
     weights = (*_ON_THE_TABLE, Weight.ROWS) if automatic else _ON_THE_TABLE
     adds = effect.verb.startswith(("adds rows", "indexes, others"))
     return effect.table in LARGE_TABLES and effect.table not in new_tables and effect.weight in weights and not adds
@@ -214,8 +239,7 @@ def _objects(documents: Documents) -> dict[str, str]:
     for function in documents.code.functions.values():
         for argument in (*function.args.args, *function.args.kwonlyargs):
             if isinstance(argument.annotation, ast.Name):
-                name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", argument.annotation.id).lower()
-                found[argument.arg] = name
+                found[argument.arg] = _snake(argument.annotation.id)
     return found
 
 

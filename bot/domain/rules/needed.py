@@ -20,7 +20,7 @@ def judge(finding: Finding, reading: Reading) -> Finding:
     asks for it under no condition. A heuristic over the server's sources, and said to be one.
     """
     field = finding.subject.split(".", 1)[0]
-    code = tuple(resolvers.sources(reading))
+    code = resolvers.sources(reading)
     reads = list(resolvers.reads(field, code))
     schema = schemas.read(reading, reading.new) if any(not read.fallback for read in reads) else schemas.Schema()
     for read in reads:

@@ -19,6 +19,7 @@ class Reading:
         self.new = span.head.sha
         self.blind_spots: list[str] = []
         self.remarks: list[str] = []
+        self.kept: object = None  # the server's sources, once read
         self._history = history
 
     def changes(self, *, under: str = "", ending: str = "") -> Iterator[Change]:

@@ -43,8 +43,14 @@ class _Source:
     lines: tuple[str, ...]
 
 
-def sources(reading: Reading) -> Iterator[_Source]:
+def sources(reading: Reading) -> tuple[_Source, ...]:
     """The server's own code in the head."""
+    if reading.kept is None:
+        reading.kept = tuple(_sources(reading))
+    return reading.kept  # type: ignore[return-value]
+
+
+def _sources(reading: Reading) -> Iterator[_Source]:
     for path, blob in _paths(reading).items():
         text = _text(reading, blob, path)
         if "_source" in text or "term" in text:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import re
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -12,6 +14,7 @@ if TYPE_CHECKING:
     from bot.domain.rules.reading import Reading
 
 ROOT = "metaspace/graphql"
+_BEGINNING = re.compile(r"^(?:extend\s+)?(?:type|interface|input|enum|union|scalar|schema|directive)\b", re.MULTILINE)
 BUILT_IN = frozenset({"String", "Int", "Float", "Boolean", "ID"})
 
 
@@ -88,11 +91,38 @@ def schema_files(reading: Reading, commit: str) -> Mapping[str, str]:
 
 @lru_cache(maxsize=1024)
 def _definitions(text: str, path: str) -> tuple[_Definition, ...]:
+    """A file's definitions. Raises GraphQLError. Each is parsed by itself first: most are the same in every version."""
+    from graphql import GraphQLError
+
+    found: list[_Definition] = []
+    try:
+        for start, piece in _pieces(text):
+            line = text.count("\n", 0, start)
+            found += [_moved(each, path, line) for each in _parsed(piece)]
+    except GraphQLError:
+        return tuple(_moved(each, path, 0) for each in _parsed(text))
+    return tuple(found)
+
+
+def _pieces(text: str) -> Iterator[tuple[int, str]]:
+    starts = [0, *(match.start() for match in _BEGINNING.finditer(text)), len(text)]
+    for start, end in pairwise(starts):
+        if text[start:end].strip():
+            yield start, text[start:end]
+
+
+def _moved(each: _Definition, path: str, line: int) -> _Definition:
+    fields = tuple(replace(one, path=path, line=one.line + line) for one in each.fields)
+    return _Definition(each.name, each.kind, fields)
+
+
+@lru_cache(maxsize=4096)
+def _parsed(text: str) -> tuple[_Definition, ...]:
     from graphql import parse
 
-    if not text.strip():
+    if not re.sub(r"#[^\n]*", "", text).strip():
         return ()
-    return tuple(_definition_of(node, path) for node in parse(text).definitions if getattr(node, "name", None))
+    return tuple(_definition_of(node, "") for node in parse(text).definitions if getattr(node, "name", None))
 
 
 def _definition_of(node: object, path: str) -> _Definition:
