@@ -11,6 +11,7 @@ from bot.domain.world import JobState
 from bot.engine.step import BaseStep, CheckResult, Condition, Done, Evidence, NotDone, Partial, Running, Unknown
 from bot.steps.conditions import RELEASE_AT_HEAD, demand
 from bot.steps.playbook_watch import follow, why_ended
+from bot.steps.push_branches import AHEAD
 from bot.steps.words import short, spoken
 
 if TYPE_CHECKING:
@@ -149,7 +150,8 @@ def _evidence(ctx: StepContext, run: JobReport, runs: int) -> Evidence:
     receipt = Receipt(run.name, ctx.plan.head, run.started_at.isoformat(), finished.isoformat(), runs)
     took = spoken((finished - run.started_at).total_seconds())
     only = f" (only {', '.join(ctx.plan.tags)})" if ctx.plan.partial else ""
-    facts = {"job": run.name, "commit": ctx.plan.head, "exit_status": 0, "runs": runs, "seconds": took}
+    facts: dict[str, object] = {"job": run.name, "commit": ctx.plan.head, "exit_status": 0, "runs": runs, "took": took}
+    facts["settles"] = [AHEAD]
     return Evidence(f"{run.name} deployed {short(ctx.plan.head)}{only} in {took}.", facts, receipt)
 
 

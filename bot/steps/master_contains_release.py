@@ -84,9 +84,12 @@ class MasterContainsRelease(BaseStep):
         if merge is None:
             return None
         commits = await ctx.ports.repository.only_in(ref=merge.theirs, not_in=merge.ours)
+        what = commit_lines(commits) or "Master has the content of every commit already; only the history differs."
         return Question(
-            title=f"Merge {len(commits)} commit(s) of release into master?",
-            detail=f"{commit_lines(commits)}\nThe merge is {short(ctx.plan.head)}; CI starts again for it.",
+            title=f"Merge {len(commits)} commit(s) of release into master?"
+            if commits
+            else "Merge release into master?",
+            detail=f"{what}\nThe merge is {short(ctx.plan.head)}; CI starts again for it.",
             choices=(
                 Choice(DecisionKind.APPROVE, "Merge them and push master"),
                 Choice(DecisionKind.REJECT, "Do not merge", danger=True),

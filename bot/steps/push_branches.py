@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from bot.engine.step import Step, StepContext, StepEnvironment
     from bot.ports import Ports
 
+AHEAD = "ahead"  # the name under which this is owed until the deploy has completed
+OWED = {AHEAD: "release is ahead of what is live; the cluster takes the newest code of its branch"}
+
 
 class PushBranches(BaseStep):
     """From exactly where the plan saw it, never by force; master was pushed where the merge was no no-op, and only there."""
@@ -61,6 +64,7 @@ class PushBranches(BaseStep):
                 changed="Nothing was pushed.",
             )
         ref = f"refs/heads/{ctx.environment.release_branch}"
+        await ctx.report(f"Pushing {ref}", {"owes": OWED})
         await repository.push(updates=[RefUpdate(ref, plan.base, plan.head)])
 
     async def verify(self, ctx: StepContext) -> Evidence:
@@ -72,7 +76,9 @@ class PushBranches(BaseStep):
 
     def _evidence(self, ctx: StepContext) -> Evidence:
         plan = ctx.plan
-        return Evidence(f"origin's release is at {short(plan.head)}.", {"old": plan.base, "new": plan.head})
+        return Evidence(
+            f"origin's release is at {short(plan.head)}.", {"old": plan.base, "new": plan.head, "owes": OWED}
+        )
 
 
 STEP: Step = PushBranches()

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.domain.errors import Refused
+from bot.domain.errors import Refused, StepFailed
 from bot.domain.world import RefUpdate
 from bot.engine.step import Done, NotDone, Unknown
 from tests.steps.worlds import Stopped, World, failure, no, yes
@@ -104,3 +104,27 @@ async def test_ci_of_the_merge_is_waited_for_after_it(world: World) -> None:
     assert isinstance(await world.check("ci_green_merge"), Done)
     await world.drive("push_branches")
     assert world.repository.branches == {"master": plan.head, "release": plan.head}
+
+
+async def test_hotfixes_that_were_picked_into_master_are_said_to_differ_in_history_alone(world: World) -> None:
+    world.diverge()
+    await world.make_plan()
+
+    async def nothing(**_: str) -> list[object]:
+        return []
+
+    world.repository.only_in = nothing  # type: ignore[method-assign,assignment]
+    question = await (await world.step(KEY)).ask(await world.context(KEY))
+    assert question is not None
+    assert "only the history differs" in question.detail
+
+
+async def test_a_push_that_left_no_trace_fails_the_proof(world: World) -> None:
+    world.diverge()
+    with pytest.raises(StepFailed, match="does not have the merge"):
+        await (await world.step(KEY)).verify(await world.context(KEY))
+
+
+async def test_the_unplanned_is_never_merged(world: World) -> None:
+    with pytest.raises(Refused, match="Nothing was planned"):
+        await (await world.step(KEY)).run(await world.context(KEY, yes()))

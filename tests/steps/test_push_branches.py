@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from bot.domain.errors import Refused, StepFailed, Unavailable
+from bot.domain.planning import loose_ends
 from bot.domain.world import RefUpdate
 from bot.engine.step import Done, NotDone, Unknown
 from tests.steps.worlds import Stopped, World, failure, sha
@@ -13,7 +14,13 @@ KEY = "push_branches"
 async def test_release_is_pushed_from_where_the_plan_saw_it(world: World) -> None:
     evidence = await world.drive(KEY)
     assert world.repository.pushes == [(RefUpdate("refs/heads/release", world.base, world.head),)]
-    assert evidence.facts == {"old": world.base, "new": world.head}
+    assert (evidence.facts["old"], evidence.facts["new"]) == (world.base, world.head)
+
+
+async def test_until_the_deploy_is_complete_release_is_ahead_of_what_is_live(world: World) -> None:
+    pushed = (await world.drive(KEY)).facts
+    assert "ahead of what is live" in loose_ends([pushed])[0]
+    assert loose_ends([pushed, (await world.drive("deploy")).facts]) == ()
 
 
 async def test_master_is_never_pushed_here(world: World) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from bot.domain.errors import StepFailed
 from bot.domain.planning import loose_ends
 from bot.domain.world import SystemHealth, Workload
 from bot.engine.step import Done, NotDone, Partial
@@ -115,3 +116,26 @@ async def test_a_skipped_look_touches_nothing(world: World) -> None:
     await world.drive("drain")
     await world.drive("processing_back")
     assert world.platform.switched == []
+
+
+async def test_work_that_comes_back_right_after_the_wait_fails_the_proof(world: World) -> None:
+    busy(world)
+    await world.drive("workload", yes("wait"))
+    with pytest.raises(StepFailed, match="took up work again"):
+        await (await world.step("drain")).verify(await world.context("drain"))
+
+
+async def test_work_that_comes_back_while_processing_is_off_fails_the_proof(world: World) -> None:
+    busy(world)
+    await world.drive("workload", yes("drain"))
+    world.platform.state = SystemHealth(can_mutate=True, can_process_datasets=False)
+    with pytest.raises(StepFailed, match="while processing is off"):
+        await (await world.step("drain")).verify(await world.context("drain"))
+
+
+async def test_switches_that_metaspace_does_not_keep_fail_the_proof(world: World) -> None:
+    busy(world, until=10)
+    await world.drive("workload", yes("drain"))
+    await world.drive("drain")
+    with pytest.raises(StepFailed, match="did not keep"):
+        await (await world.step("processing_back")).verify(await world.context("processing_back"))
