@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from bot.domain.plan import Command, Plan, StepKind
-    from bot.domain.release import Question, ReleaseState, StepState
+    from bot.domain.release import Answer, Question, ReleaseState, StepState
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +63,15 @@ class OpenQuestion:
     step: str
     asked_at: datetime
     question: Question
+
+
+@dataclass(frozen=True, slots=True)
+class AskedQuestion:
+    """A question of a release, answered or not. ``closed_at`` without an answer: nobody need answer it any more."""
+
+    opened: OpenQuestion
+    answer: Answer | None = None
+    closed_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

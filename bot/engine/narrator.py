@@ -1,0 +1,190 @@
+"""From the event log to Slack: the dashboard and its thread are a projection, so a restart edits and never reposts.
+
+Every message has a key of its own (``R7``, ``R7:step:deploy``, ``R7:Q3``) and is drawn from what is stored, not from what the
+narrator remembers. Telling an event twice therefore puts the same words under the same key. The cursor moves only after
+everything of a batch is in the outbox.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+import structlog
+
+from bot.domain.errors import ReleaseError
+from bot.domain.release import FINISHED, ReleaseState, StepState
+from bot.views import dashboard, question
+from bot.views import step as step_view
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Collection, Iterator, Mapping, Sequence
+
+    from bot.domain.readmodel import AskedQuestion, EventView, ReleaseView, StepView
+    from bot.domain.world import Posted
+    from bot.ports import Clock
+    from bot.views.kit import Message
+
+CURSOR = "narrator"
+BATCH = 200
+POLL = 0.5  # seconds between two looks at the log
+_log = structlog.get_logger()
+
+
+class Ledger(Protocol):
+    """What the narrator reads, and where it notes how far it has read (`bot.engine.desk.Desk`)."""
+
+    async def events(self, *, after: int, limit: int) -> Sequence[EventView]:
+        """Return the events behind a position, oldest first."""
+
+    async def release(self, release: str, /) -> ReleaseView:
+        """Return a release as it stands."""
+
+    async def questions(self, release: str, /) -> Sequence[AskedQuestion]:
+        """Return every question of a release, answered or not."""
+
+    async def cursor(self, name: str, /) -> int:
+        """Return how far this reader has read; 0 at first."""
+
+    async def move_cursor(self, name: str, /, *, to: int) -> None:
+        """Note how far this reader has read."""
+
+    async def set_thread(self, release: str, /, *, channel: str, thread: str) -> None:
+        """Note where Slack has the dashboard."""
+
+
+class Outbox(Protocol):
+    """Where messages go (`bot.slack.outbox.Outbox`): put again under its key, a message is edited."""
+
+    async def put(
+        self,
+        key: str,
+        *,
+        text: str,
+        blocks: Sequence[Mapping[str, Any]] | None = None,
+        channel: str = "",
+        thread_key: str = "",
+        broadcast: bool = False,
+        final: bool = False,
+    ) -> None:
+        """Store what the message of this key is to look like."""
+
+    async def posted(self, key: str) -> Posted | None:
+        """Return where Slack has the message of this key, or None while it has not."""
+
+
+@dataclass(slots=True)
+class Narrator:
+    """Reads the log and keeps Slack in step with it. One at a time: a second one would only do the same again."""
+
+    ledger: Ledger
+    outbox: Outbox
+    clock: Clock
+    channel: str
+    _unplaced: set[str] = field(default_factory=set)  # dashboards that Slack did not have when we looked
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Tell what happens until ``stop`` is set; what the database or the outbox refuses is tried again."""
+        while not stop.is_set():
+            try:
+                read = await self.turn()
+            except ReleaseError as error:
+                _log.warning("narrator_waits", why=error.message, hint=error.hint)
+                read = 0
+            if not read:
+                await self.clock.sleep(seconds=POLL)
+
+    async def turn(self) -> int:
+        """Tell the next batch and return how many events it had."""
+        events = await self.ledger.events(after=await self.ledger.cursor(CURSOR), limit=BATCH)
+        by_release: dict[str, list[EventView]] = defaultdict(list)
+        for event in events:
+            if event.release:
+                by_release[event.release].append(event)
+        for release, happened in by_release.items():
+            await self._tell(await self.ledger.release(release), happened)
+        if events:
+            await self.ledger.move_cursor(CURSOR, to=events[-1].id)
+        await self._place([*by_release, *self._unplaced])
+        return len(events)
+
+    async def _tell(self, release: ReleaseView, events: Sequence[EventView]) -> None:
+        if release.state is ReleaseState.PLANNED:
+            return  # nobody has confirmed it: it is a preview, not a release
+        await self._put(release.id, dashboard.dashboard(release), final=release.state in FINISHED)
+        for key, message in _steps(release, {event.step for event in events}):
+            await self._put(key, message, under=release.id)
+        for asked in await self.ledger.questions(release.id):
+            await self._put(f"{release.id}:{asked.opened.id}", _question(release, asked), under=release.id)
+        for key, message in _stops(release):
+            await self._put(key, message, under=release.id, broadcast=True)
+        for key, message in _endings(release):
+            await self._put(key, message, under=release.id, broadcast=not announced(release), final=True)
+
+    async def _put(
+        self, key: str, message: Message, *, under: str = "", broadcast: bool = False, final: bool = False
+    ) -> None:
+        await self.outbox.put(
+            key,
+            text=message.text,
+            blocks=message.blocks,
+            channel=self.channel,
+            thread_key=under,
+            broadcast=broadcast,
+            final=final,
+        )
+
+    async def _place(self, releases: Collection[str]) -> None:
+        """Note where the dashboards stand, so that mentions in their threads find the release."""
+        for one in dict.fromkeys(releases):
+            posted = await self.outbox.posted(one)
+            if posted is None:
+                self._unplaced.add(one)
+                continue
+            self._unplaced.discard(one)
+            if (await self.ledger.release(one)).thread != posted.ts:
+                await self.ledger.set_thread(one, channel=posted.channel, thread=posted.ts)
+
+
+Keyed = tuple[str, "Message"]
+
+
+def _steps(release: ReleaseView, touched: Collection[str]) -> Iterator[Keyed]:
+    for one in release.steps:
+        if one.key in touched and step_view.worth_telling(one):
+            yield f"{release.id}:step:{one.key}", step_view.step_message(release, one)
+
+
+def _stops(release: ReleaseView) -> Iterator[Keyed]:
+    """A release that needs a decision is a milestone: one message for each attempt that failed."""
+    step: StepView | None = release.current
+    if release.state is ReleaseState.STOPPED and step and step.problem:
+        yield f"{release.id}:stop:{step.key}:{step.attempt}", dashboard.stopped_message(release, step, step.problem)
+
+
+def _endings(release: ReleaseView) -> Iterator[Keyed]:
+    if release.state in FINISHED:
+        yield f"{release.id}:end", dashboard.summary_message(release)
+
+
+def announced(release: ReleaseView) -> bool:
+    """Tell whether the release's own last announcement has told the channel of its end already."""
+    proved = {one.key for one in release.steps if one.state is StepState.DONE}
+    return any(one.step == "announce_success" and one.key in proved for one in release.plan.steps)
+
+
+def _question(release: ReleaseView, asked: AskedQuestion) -> Message:
+    answer = asked.answer
+    if answer is None and asked.closed_at is None:
+        return question.question(asked.opened, ask=release.started_by)
+    return question.answered(
+        asked.opened.question,
+        release=release.id,
+        kind=answer.kind if answer else None,
+        by=answer.by if answer else "",
+        at=answer.at if answer else asked.closed_at or asked.opened.asked_at,
+        value=answer.value if answer else "",
+        reason=answer.reason if answer else "",
+    )
