@@ -43,10 +43,10 @@ class GitHistory:
     """Implements `bot.domain.changes.History` over a clone at ``path``. Close it, or use it in a ``with`` block."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self._git_dir = _git_directory(Path(path))
         self._environment = {**os.environ, **_ENVIRONMENT}
         for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY"):
             self._environment.pop(name, None)
+        self._git_dir = _git_directory(Path(path), self._environment)
         self._objects: _Process | None = None
         self._differ: _Process | None = None
         self._nodes: dict[str, _Node] = {}
@@ -322,17 +322,23 @@ class _Process:
         self._process.wait()
 
 
-def _git_directory(path: Path) -> Path:
-    """Where the objects are, for work trees, linked work trees and bare clones alike."""
-    import git
+def _git_directory(path: Path, environment: Mapping[str, str]) -> Path:
+    """Where the objects are, for work trees, linked work trees and bare clones alike.
 
-    try:
-        with git.Repo(path, search_parent_directories=False) as repository:
-            return Path(repository.common_dir if repository.bare else repository.git_dir).resolve()
-    except (git.InvalidGitRepositoryError, git.NoSuchPathError) as error:
+    Git is asked itself: importing GitPython costs more than a whole review. Folders above ``path`` are not searched.
+    """
+    if not path.is_dir():
+        raise WrongUse(f"{path} is no folder.", hint="--repo takes the folder of a clone, bare or not")
+    ceiling = {**environment, "GIT_CEILING_DIRECTORIES": str(path.resolve().parent)}
+    command = ["git", "-C", str(path), "rev-parse", "--absolute-git-dir"]
+    done = subprocess.run(command, capture_output=True, check=False, env=ceiling)
+    if done.returncode:
+        reason = done.stderr.decode("utf-8", "replace").strip().splitlines()
         raise WrongUse(
-            f"{path} is no Git repository.", hint="--repo takes the folder of a clone, bare or not"
-        ) from error
+            f"{path} is no Git repository that can be read: {reason[0] if reason else ''}.",
+            hint="--repo takes the folder of a clone, bare or not",
+        )
+    return Path(done.stdout.decode("utf-8", "surrogateescape").strip())
 
 
 def _node(record: str, position: int) -> _Node:

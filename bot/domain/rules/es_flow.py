@@ -40,6 +40,7 @@ class Code:
     owner: dict[str, str] = field(default_factory=dict)
     constants: dict[str, ast.expr] = field(default_factory=dict)
     imports: dict[str, str] = field(default_factory=dict)
+    nodes: dict[str, list[ast.AST]] = field(default_factory=dict)  # function → all inside it
 
     @classmethod
     def read(cls, tree: ast.Module) -> Code:
@@ -51,9 +52,9 @@ class Code:
         ]:
             for node in body:
                 code._take(node, owner)
-        for function in code.functions.values():
-            for inner in ast.walk(function):
-                code._take_query(inner)
+        code.nodes = {name: list(ast.walk(function)) for name, function in code.functions.items()}
+        for inner in (node for nodes in code.nodes.values() for node in nodes):
+            code._take_query(inner)
         return code
 
     def _take_query(self, node: ast.AST) -> None:
@@ -141,8 +142,8 @@ class Flow:
         self.queries: dict[str, ast.expr] = {}
         self._edges: list[tuple[Node, Node]] = []
         self._sinks: list[tuple[Node, str]] = []
-        for name, function in code.functions.items():
-            for node in ast.walk(function):
+        for name, nodes in code.nodes.items():
+            for node in nodes:
                 self._follow(node, name)
         self._settle()
 
@@ -315,10 +316,8 @@ class Flow:
 
     def _name(self) -> None:
         """Names of documents tell where flow does not: ``ann_doc``, ``ds_doc``, and ``doc`` beside documents of one kind."""
-        for name, function in self.code.functions.items():
-            variables = {node.id for node in ast.walk(function) if isinstance(node, ast.Name)} | set(
-                self.code.parameters(name)
-            )
+        for name, nodes in self.code.nodes.items():
+            variables = {node.id for node in nodes if isinstance(node, ast.Name)} | set(self.code.parameters(name))
             for variable in sorted(variables):
                 if self.roles.get((name, variable)):
                     continue

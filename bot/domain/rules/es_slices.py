@@ -40,7 +40,7 @@ class Bindings:
         self.calls: defaultdict[str, list[tuple[str, ast.Call]]] = defaultdict(list)
         for name, function in code.functions.items():
             self._walk(function.body, name, ())
-            for node in ast.walk(function):
+            for node in code.nodes[name]:
                 if isinstance(node, ast.Call) and (called := code.called(node, name)):
                     self.calls[called].append((name, node))
 
