@@ -1,0 +1,197 @@
+"""A desk, an office and a voice in memory, each as small as its port."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from bot.domain.errors import Conflict, ReleaseError, WrongUse
+from bot.domain.readmodel import Decided, LockView, Person, ReleaseView
+from bot.settings import parse
+from bot.settings_example import EXAMPLE
+from bot.slack.context import Place, TriggerExpired, place_out
+from bot.slack.router import Click, CommandContext, Form, Router
+from bot.views.limits import message_faults, modal_faults
+from tests.views import worlds
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from bot.domain.plan import Plan
+    from bot.domain.report import PreparedPlan, ReviewReport
+    from bot.engine.office import Tell
+    from bot.settings import Settings
+
+SETTINGS: Settings = parse(yaml.safe_load(EXAMPLE))
+CHANNEL = SETTINGS.slack.channel
+RELEASER = Person("U01REL", "Releaser", frozenset({"releaser"}))
+VIEWER = Person("U01VIEW", "Viewer", frozenset({"viewer"}))
+STRANGER = Person("U01STR", "Stranger")
+
+
+@dataclass
+class Desk:
+    """What the desk was asked, and what it says."""
+
+    releases: dict[str, ReleaseView] = field(default_factory=dict)
+    locks: dict[str, LockView] = field(default_factory=dict)
+    asked: list[tuple[Any, ...]] = field(default_factory=list)
+    verdict: Decided = field(default_factory=lambda: Decided(effective=True, sentence="It goes on."))
+
+    async def release(self, release: str) -> ReleaseView:
+        if release not in self.releases:
+            raise WrongUse(f"There is no release {release}.", hint="/release history")
+        return self.releases[release]
+
+    async def active(self) -> Sequence[ReleaseView]:
+        return [one for one in self.releases.values() if one.finished_at is None]
+
+    async def history(self, environment: str, *, limit: int) -> Sequence[ReleaseView]:
+        return [one for one in self.releases.values() if one.environment == environment][:limit]
+
+    async def lock_of(self, environment: str) -> LockView | None:
+        return self.locks.get(environment)
+
+    async def lock(self, environment: str, *, by: Person, reason: str) -> LockView:
+        if environment in self.locks:
+            raise Conflict(f"{environment} is locked already.")
+        self.locks[environment] = LockView(environment, by.slack, reason, worlds.NOW)
+        return self.locks[environment]
+
+    async def unlock(self, environment: str, *, by: Person) -> None:
+        if environment not in self.locks:
+            raise Conflict(f"{environment} is not locked.")
+        del self.locks[environment]
+
+    async def start(self, *, plan: Plan, checklist: str, by: str) -> ReleaseView:
+        self.asked.append(("start", plan.version, by))
+        self.releases["R8"] = worlds.release(id="R8", plan=plan)
+        return self.releases["R8"]
+
+    async def answer(self, *, question: str, kind: str, by: Person, value: str, reason: str, form: Any) -> Decided:
+        self.asked.append(("answer", question, str(kind), by.slack, value, reason, form))
+        return self.verdict
+
+    async def control(self, *, release: str, kind: str, by: Person, reason: str) -> Decided:
+        self.asked.append((str(kind), release, by.slack, reason))
+        return self.verdict
+
+
+@dataclass
+class Office:
+    """Reviews and plans from examples."""
+
+    desk: Desk = field(default_factory=Desk)
+    settings: Settings = SETTINGS
+    commands: Sequence[Any] = ()
+    report: ReviewReport = field(default_factory=worlds.report)
+    prepared: PreparedPlan = field(default_factory=worlds.prepared)
+    trouble: ReleaseError | None = None
+    requests: list[dict[str, Any]] = field(default_factory=list)
+
+    async def review(
+        self, *, environment: str, base: str = "", head: str = "", hotfix: bool = False, tell: Tell | None = None
+    ) -> ReviewReport:
+        self.requests.append({"environment": environment, "base": base, "head": head, "hotfix": hotfix})
+        if self.trouble:
+            raise self.trouble
+        if tell:
+            await tell(replace(self.report, checks=None, pending=("CI",)))
+            await tell(self.report)
+        return self.report
+
+    async def plan(self, **request: Any) -> PreparedPlan:
+        self.requests.append(request)
+        if self.trouble:
+            raise self.trouble
+        version = request["version"] or self.prepared.plan.version
+        return replace(self.prepared, plan=replace(self.prepared.plan, version=version))
+
+
+@dataclass
+class Voice:
+    """Everything that was said, each held against Slack's limits."""
+
+    whispers: list[str] = field(default_factory=list)
+    said: dict[str, str] = field(default_factory=dict)
+    blocks: list[Any] = field(default_factory=list)
+    views: list[dict[str, Any]] = field(default_factory=list)
+    expired: bool = False
+
+    async def whisper(self, *, place: Place, text: str, blocks: Any) -> None:
+        assert message_faults(text, blocks or []) == []
+        self.whispers.append(text)
+        self.blocks.append(blocks)
+
+    async def say(self, *, key: str, place: Place, text: str, blocks: Any, file: Any) -> None:
+        assert message_faults(text, blocks or []) == []
+        self.said[key] = text
+        self.blocks.append(blocks)
+
+    async def open_view(self, *, trigger: str, view: Mapping[str, Any]) -> str:
+        if self.expired or not trigger:
+            raise TriggerExpired("The 3 s are over.")
+        assert modal_faults(view) == []
+        self.views.append(dict(view))
+        return "V1"
+
+    async def update_view(self, *, view_id: str, view: Mapping[str, Any]) -> None:
+        assert modal_faults(view) == []
+        self.views.append(dict(view))
+
+
+@dataclass
+class World:
+    """A person in the release channel, and everything behind the router."""
+
+    person: Person = RELEASER
+    office: Office = field(default_factory=Office)
+    voice: Voice = field(default_factory=Voice)
+    thread: str = ""
+    trigger: str = "T1"
+    requests: int = 0
+
+    def __post_init__(self) -> None:
+        import commands
+
+        self.router = Router.discover(commands, channel=CHANNEL)
+        self.office.commands = self.router.commands
+
+    @property
+    def desk(self) -> Desk:
+        return self.office.desk
+
+    def ctx(self, text: str = "", place: Place | None = None) -> CommandContext:
+        self.requests += 1
+        where = place or Place(CHANNEL, self.thread, self.person.slack)
+        return CommandContext(
+            self.person, where, f"E{self.requests}", self.office, self.voice, trigger=self.trigger, text=text
+        )
+
+    async def type(self, text: str) -> None:
+        await self.router.command(self.ctx(text), text)
+
+    async def press(self, action_id: str, value: str) -> None:
+        await self.router.click(self.ctx(), Click(action_id.partition(":")[0], action_id, value))
+
+    async def press_shown(self, action_id: str) -> None:
+        """Press a button of the newest message that has it."""
+        for blocks in reversed(self.voice.blocks):
+            for block in blocks or []:
+                for element in block.get("elements", []):
+                    if element.get("action_id") == action_id:
+                        await self.press(action_id, element["value"])
+                        return
+        raise AssertionError(f"no button {action_id}")
+
+    async def submit(self, **values: Any) -> Mapping[str, str]:
+        """Send the newest modal; returns the complaints that keep it open."""
+        view = self.voice.views[-1]
+        metadata, place = place_out(view["private_metadata"])
+        form = Form(view["callback_id"], values, metadata)
+        wrong = self.router.complaints(form)
+        if not wrong:
+            await self.router.submit(self.ctx(place=place), form)
+        return wrong

@@ -1,0 +1,377 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bot.domain.errors import Conflict, NotAllowed, ReleaseError, Unavailable, WrongUse
+from bot.domain.readmodel import Decided, LockView
+from bot.domain.release import Choice, DecisionKind, ReleaseState, StepState
+from bot.slack.router import Form
+from bot.views import ids
+from tests.commands.fakes import STRANGER, VIEWER, World
+from tests.views import worlds
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def running(state: ReleaseState = ReleaseState.RUNNING, **changes: Any) -> Any:
+    return worlds.release(state, thread="17.5", **changes)
+
+
+def stopped() -> Any:
+    first, second, third = worlds.steps(StepState.DONE, StepState.FAILED, StepState.PENDING)
+    return running(ReleaseState.STOPPED, steps=(first, second, third))
+
+
+async def refused(world: World, text: str) -> ReleaseError:
+    with pytest.raises(ReleaseError) as caught:
+        await world.type(text)
+    return caught.value
+
+
+# review
+
+
+async def test_review_stands_at_once_and_fills_in_under_one_key(world: World) -> None:
+    await world.type("review")
+    assert list(world.voice.said) == ["review-E1"]
+    assert world.office.requests == [{"environment": "prod", "base": "", "head": "", "hotfix": False}]
+    shown = [json.dumps(blocks) for blocks in world.voice.blocks]
+    assert "reading the repository" in shown[0]
+    assert "asking" in shown[1]
+    assert "green" in shown[2]
+
+
+async def test_review_takes_an_environment_and_two_names(world: World) -> None:
+    await world.type("review prod 1.9.8 1.9.9")
+    assert world.office.requests[0] | {"base": "1.9.8", "head": "1.9.9"} == world.office.requests[0]
+
+
+async def test_a_review_that_fails_replaces_its_own_placeholder(world: World) -> None:
+    world.office.trouble = WrongUse("'mastr' is no tag, branch or commit here.", hint="master")
+    await world.type("review mastr")
+    assert "'mastr' is no tag" in world.voice.said["review-E1"]
+
+
+@pytest.mark.parametrize("text", ["review a b c", "review --hotfix master", "review --what", "review --env nowhere"])
+async def test_review_refuses_what_it_does_not_understand(world: World, text: str) -> None:
+    assert (await refused(world, text)).hint
+    assert not world.office.requests
+
+
+async def test_evidence_comes_on_demand_and_in_private(world: World) -> None:
+    await world.type("review")
+    await world.press_shown(ids.REVIEW_FINDINGS)
+    assert "1 finding in release…master" in world.voice.whispers[-1]
+    await world.press_shown(ids.REVIEW_COMMITS)
+    assert "1 commit in release…master" in world.voice.whispers[-1]
+
+
+# start
+
+
+async def test_start_opens_a_place_holder_first_then_the_plan_and_starts_nothing(world: World) -> None:
+    await world.type("start --hotfix --only sm-graphql,sm-web-app --strategy in_place --version 1.9.11")
+    assert [view["callback_id"] for view in world.voice.views] == ["start:loading", ids.PREVIEW_FORM]
+    asked = world.office.requests[0]
+    assert asked["only"] == ("sm-graphql", "sm-web-app")
+    assert (asked["hotfix"], asked["strategy"], asked["version"]) == (True, "in_place", "1.9.11")
+    assert "The review recommends deploy_then_es_update; you chose in_place" in json.dumps(world.voice.views[1])
+    assert not world.desk.asked
+
+
+async def test_confirming_starts_with_the_version_in_the_field(world: World) -> None:
+    await world.type("start")
+    assert await world.submit(version="2.0.0") == {}
+    assert world.desk.asked == [("start", "2.0.0", "U01REL")]
+
+
+async def test_a_version_field_left_alone_keeps_the_proposal(world: World) -> None:
+    await world.type("start")
+    await world.submit(version=None)
+    assert world.desk.asked == [("start", "1.9.10", "U01REL")]
+
+
+async def test_a_bad_version_keeps_the_modal_open(world: World) -> None:
+    await world.type("start")
+    wrong = await world.submit(version="v2")
+    assert "is not a version" in wrong[ids.VERSION]
+    assert not world.desk.asked
+
+
+async def test_a_plan_that_changed_since_it_was_seen_is_shown_again_and_not_started(world: World) -> None:
+    await world.type("start")
+    world.office.prepared = worlds.prepared(head="c" * 40)
+    await world.submit(version="1.9.10")
+    assert not world.desk.asked
+    assert "changed since you saw the plan" in world.voice.whispers[-1]
+    await world.press_shown(ids.START_CONFIRM)
+    assert world.desk.asked == [("start", "1.9.10", "U01REL")]
+
+
+async def test_without_a_way_to_open_a_modal_the_plan_is_a_message_with_buttons(world: World) -> None:
+    world.trigger, world.thread = "", "17.5"
+    await world.type("start")
+    assert not world.voice.views
+    await world.press_shown(ids.START_CONFIRM)
+    assert world.desk.asked == [("start", "1.9.10", "U01REL")]
+    assert "started by <@U01REL> as R8" in world.voice.said["plan-E1"]
+
+
+async def test_a_plan_may_be_left(world: World) -> None:
+    world.trigger = ""
+    await world.type("start")
+    await world.press_shown(ids.START_CANCEL)
+    assert not world.desk.asked
+    assert "nothing was started" in world.voice.said["plan-E1"]
+
+
+async def test_when_slacks_three_seconds_are_over_a_button_asks_again_and_no_plan_is_made(world: World) -> None:
+    world.voice.expired = True
+    await world.type("start")
+    assert not world.office.requests
+    assert world.voice.whispers
+
+
+async def test_a_plan_that_cannot_be_made_says_why_in_the_open_modal(world: World) -> None:
+    world.office.trouble = Conflict("There is no commit to release to prod.", hint="merge something")
+    await world.type("start")
+    assert "There is no commit to release" in json.dumps(world.voice.views[-1])
+    assert "merge something" in json.dumps(world.voice.views[-1])
+
+
+async def test_start_is_refused_while_a_release_runs_or_somebody_else_holds_the_lock(world: World) -> None:
+    world.desk.locks["prod"] = LockView("prod", "U01OTHER", "moving the database", worlds.NOW)
+    error = await refused(world, "start")
+    assert "moving the database" in error.message
+    world.desk.releases["R7"] = running()
+    error = await refused(world, "start")
+    assert "1.9.10 (R7) is being released to prod already" in error.message
+    assert not world.voice.views
+
+
+@pytest.mark.parametrize("text", ["start --version 1.9", "start now", "start --only", "start --env moon"])
+async def test_start_refuses_wrong_words_before_anything_is_asked(world: World, text: str) -> None:
+    assert (await refused(world, text)).hint
+    assert not world.office.requests
+    assert not world.voice.views
+
+
+# questions and controls
+
+
+async def test_an_answer_is_pressed_and_taken(world: World) -> None:
+    opened = worlds.opened()
+    world.desk.releases["R7"] = running(questions=(opened,))
+    await world.press("question:approve:wait", json.dumps({"question": "Q3", "release": "R7", "choice": 1}))
+    assert world.desk.asked == [("answer", "Q3", "approve", "U01REL", "wait", "", None)]
+    assert world.voice.whispers == ["It goes on."]
+
+
+async def test_a_choice_with_a_form_opens_it_and_sends_what_was_written(world: World) -> None:
+    world.desk.releases["R7"] = running(questions=(worlds.opened(),))
+    await world.press("question:approve", json.dumps({"question": "Q3", "release": "R7", "choice": 0}))
+    assert not world.desk.asked
+    await world.submit(**{"notes": "[Task] Mono mass #1388\n[Bug] Broken table #1390", "keep-0": ["1390"]})
+    assert world.desk.asked[0][-1] == {"text": "[Bug] Broken table #1390"}
+
+
+async def test_notes_left_alone_are_the_draft(world: World) -> None:
+    world.desk.releases["R7"] = running(questions=(worlds.opened(),))
+    await world.press("question:approve", json.dumps({"question": "Q3", "release": "R7", "choice": 0}))
+    await world.submit(**{"notes": None, "keep-0": None})
+    assert world.desk.asked[0][-1] == {"text": worlds.opened().question.draft["text"]}  # type: ignore[index]
+
+
+async def test_a_typed_version_must_be_the_version(world: World) -> None:
+    opened = worlds.opened((Choice(DecisionKind.APPROVE, "Swap", form="typed_version", danger=True),))
+    world.desk.releases["R7"] = running(questions=(opened,))
+    await world.press("question:approve", json.dumps({"question": "Q3", "release": "R7", "choice": 0}))
+    with pytest.raises(WrongUse, match=r"not 1\.9\.10"):
+        await world.submit(typed="1.9.1", reason=None)
+    assert not world.desk.asked
+    await world.submit(typed="1.9.10", reason=None)
+    assert world.desk.asked[0][-1] == {"typed": "1.9.10"}
+
+
+async def test_a_late_click_on_a_question_is_told_so(world: World) -> None:
+    world.desk.releases["R7"] = running()
+    with pytest.raises(Conflict, match="does not ask this any more"):
+        await world.press("question:approve", json.dumps({"question": "Q3", "release": "R7", "choice": 0}))
+
+
+async def test_a_second_click_gets_the_desks_sentence(world: World) -> None:
+    world.desk.releases["R7"] = running(questions=(worlds.opened(),))
+    world.desk.verdict = Decided(effective=False, sentence="<@U01OTHER> was first.")
+    await world.press("question:reject", json.dumps({"question": "Q3", "release": "R7", "choice": 2}))
+    assert world.voice.whispers == ["*Nothing was done.* <@U01OTHER> was first."]
+
+
+@pytest.mark.parametrize(
+    "value", ["", "not json", "[]", "3", '{"release": 7}', '{"release":"R7","question":"Q3","choice":99}']
+)
+async def test_a_damaged_button_is_answered_with_a_sentence(world: World, value: str) -> None:
+    world.desk.releases["R7"] = running(questions=(worlds.opened(),))
+    with pytest.raises(ReleaseError) as caught:
+        await world.press("question:approve", value)
+    assert caught.value.message
+    assert not world.desk.asked
+
+
+async def test_a_question_is_answered_in_words_in_its_thread(world: World) -> None:
+    world.desk.releases["R7"] = running(questions=(worlds.opened(),))
+    world.thread = "17.5"
+    await world.type("answer wait")
+    await world.type("answer 3")
+    assert [asked[2:5] for asked in world.desk.asked] == [("approve", "U01REL", "wait"), ("reject", "U01REL", "")]
+    error = await refused(world, "answer perhaps")
+    assert "/release answer 2: Wait" in error.hint
+
+
+@pytest.mark.parametrize("verb", ["retry", "pause", "resume"])
+async def test_controls_act_at_once_pressed_or_typed(world: World, verb: str) -> None:
+    world.desk.releases["R7"] = stopped()
+    await world.press(f"release:{verb}", json.dumps({"release": "R7", "step": "push", "attempt": 1}))
+    await world.type(verb)
+    assert world.desk.asked == [(verb, "R7", "U01REL", "")] * 2
+
+
+@pytest.mark.parametrize("verb", ["skip", "abort"])
+async def test_what_needs_a_reason_asks_for_it(world: World, verb: str) -> None:
+    world.desk.releases["R7"] = stopped()
+    await world.press(f"release:{verb}", json.dumps({"release": "R7", "step": "push", "attempt": 1}))
+    assert not world.desk.asked
+    assert ids.REASON in await world.submit(reason="  ")
+    await world.submit(reason="checked by hand")
+    await world.type(f"{verb} R7 checked by hand")
+    assert world.desk.asked == [(verb, "R7", "U01REL", "checked by hand")] * 2
+
+
+async def test_a_retry_of_an_attempt_that_is_over_is_refused(world: World) -> None:
+    world.desk.releases["R7"] = stopped()
+    with pytest.raises(Conflict, match="has gone on"):
+        await world.press("release:retry", json.dumps({"release": "R7", "step": "push", "attempt": 0}))
+    assert not world.desk.asked
+
+
+async def test_the_thread_tells_which_release_is_meant(world: World) -> None:
+    world.desk.releases["R6"] = replace(running(), id="R6", thread="16.0")
+    world.desk.releases["R7"] = running()
+    world.thread = "17.5"
+    await world.type("pause waiting for Ada")
+    assert world.desk.asked == [("pause", "R7", "U01REL", "waiting for Ada")]
+
+
+@pytest.mark.parametrize("verb", ["retry", "skip", "abort", "pause", "resume", "answer 1"])
+async def test_controls_say_when_nothing_runs(world: World, verb: str) -> None:
+    assert "Nothing is being released" in (await refused(world, verb)).message
+
+
+# small answers
+
+
+async def test_status_shows_the_step_in_work_with_its_commands(world: World) -> None:
+    await world.type("status")
+    assert "Nothing is being released to prod" in world.voice.whispers[-1]
+    step = replace(running().steps[1], commands=worlds.plan().steps[1].commands)
+    world.desk.releases["R7"] = running(steps=(running().steps[0], step, running().steps[2]))
+    await world.type("status prod")
+    assert "git push --atomic" in json.dumps(world.voice.blocks[-1])
+
+
+async def test_history_lists_or_teaches(world: World) -> None:
+    await world.type("history")
+    assert "No release to prod yet" in world.voice.whispers[-1]
+    world.desk.releases["R7"] = running(ReleaseState.SUCCEEDED, finished_at=worlds.NOW)
+    await world.type("history 5")
+    assert "finished well" in json.dumps(world.voice.blocks[-1])
+    assert (await refused(world, "history many")).hint
+
+
+async def test_lock_needs_a_reason_and_is_told_to_everybody(world: World) -> None:
+    assert "needs a reason" in (await refused(world, "lock")).message
+    await world.type("lock prod Database is being moved")
+    assert "Database is being moved" in next(iter(world.voice.said.values()))
+    await world.type("unlock")
+    assert not world.desk.locks
+
+
+async def test_help_lists_what_this_person_may_and_explains_one_with_an_example(world: World) -> None:
+    world.person = VIEWER
+    await world.type("help")
+    shown = json.dumps(world.voice.blocks[-1])
+    assert "/release review" in shown
+    assert "/release start" not in shown.replace("/release help start", "")
+    await world.type("help start")
+    assert "For example `/release start" in json.dumps(world.voice.blocks[-1])
+    assert "Did you mean /release help start" in (await refused(world, "help strat")).hint
+
+
+async def test_every_command_has_an_example_and_help_that_fits(world: World) -> None:
+    for command in world.office.commands:
+        assert command.example.startswith(f"/release {command.name}")
+        assert command.handler.__doc__
+        await world.type(f"help {command.name}")
+
+
+async def test_whoami_tells_a_stranger_whom_to_ask(world: World) -> None:
+    world.person = STRANGER
+    await world.type("whoami")
+    assert "not on the list" in world.voice.whispers[-1]
+
+
+async def test_a_viewer_starts_decides_and_locks_nothing(world: World) -> None:
+    world.person = VIEWER
+    world.desk.releases["R7"] = running(questions=(worlds.opened(),))
+    for text in ("start", "retry", "skip x", "abort x", "pause", "resume", "lock x", "unlock", "answer 1"):
+        with pytest.raises(NotAllowed):
+            await world.type(text)
+    for action in ("question:approve", ids.ABORT, ids.PAUSE, ids.START_CONFIRM):
+        with pytest.raises(NotAllowed):
+            await world.press(action, "{}")
+    assert not world.desk.asked
+
+
+async def test_every_action_id_and_form_that_views_make_has_a_handler(world: World) -> None:
+    actions = {one for command in world.office.commands for one in command.buttons}
+    views = {one for command in world.office.commands for one in command.views}
+    named = {value for name, value in vars(ids).items() if name.isupper() and isinstance(value, str)}
+    forms = {ids.PREVIEW_FORM, ids.SKIP_FORM, ids.ABORT_FORM}
+    assert {one.partition(":")[0] for one in named if ":" in one} <= actions
+    assert forms | {f"{ids.QUESTION_FORM}{one}" for one in ids.FORMS} == views
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    st.sampled_from(
+        ["review", "start", "status", "history", "lock", "unlock", "help", "whoami", "retry", "skip", "answer"]
+    ),
+    worlds.texts,
+)
+async def test_whatever_is_typed_is_answered_within_slacks_limits(name: str, rest: str) -> None:
+    world = World()
+    complaint = ""
+    try:
+        await world.type(f"{name} {rest}")
+    except ReleaseError as error:
+        complaint = error.message
+    assert complaint or world.voice.whispers or world.voice.said or world.voice.views
+
+
+async def test_a_system_that_does_not_answer_is_not_hidden(world: World) -> None:
+    world.office.trouble = Unavailable("GitHub does not answer.", hint="try again")
+    await world.type("review")
+    assert "GitHub does not answer" in world.voice.said["review-E1"]
+
+
+def test_forms_from_nowhere_do_not_break_the_check() -> None:
+    world = World()
+    assert world.router.complaints(Form(ids.PREVIEW_FORM, {})) == {}
