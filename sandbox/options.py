@@ -18,7 +18,8 @@ class Options:
 
     ``repo`` is a real clone to work on a copy of, with ``release`` and ``master`` as the refs that its branches are set to.
     ``state`` is a file for addresses, ids and key paths (JSON), there while the world is. ``play`` carries out one release
-    and ends. ``build_seconds`` is how long the webapp build of a deploy takes. ``mode`` is how Slack reaches the bot.
+    and ends. ``build_seconds`` is how long the webapp build of a deploy takes. ``mode`` is how Slack reaches the
+    bot; without ``bot`` the world is there alone, for a bot that is started by hand.
     """
 
     repo: Path | None = None
@@ -29,6 +30,7 @@ class Options:
     play: bool = False
     build_seconds: int = 5
     mode: Literal["socket", "http"] = "socket"
+    bot: bool = True
     pace: Pace = field(default_factory=Pace)
     slack_port: int = 0
     play_deadline: float = 600.0

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
 
 BOT_READY = 60.0  # seconds
+DEEP = 24  # characters
 SETTLED = 10.0  # seconds for the bot to end by itself when asked to
 
 
@@ -38,7 +39,7 @@ class World:
     def __init__(self, options: Options | None = None) -> None:
         self.options = options or Options()
         self.scenario = scenario(self.options.scenario)
-        self.root = Path(tempfile.mkdtemp(prefix="metaspace-sandbox-")).resolve()
+        self.root = _temporary_folder()
         self.processes = Processes(self.root)
         self.bot: Child | None = None
         self.http_port = free_port()
@@ -147,6 +148,13 @@ class World:
             fresh.write_text(json.dumps(self.state(), indent=2), encoding="utf-8")
             fresh.chmod(0o600)
             fresh.replace(target)
+
+
+def _temporary_folder() -> Path:
+    """Make the world's folder. Sockets lie in it, whose paths may have 107 characters, so it must not be deep."""
+    base = Path(tempfile.gettempdir()).resolve()
+    deep = len(str(base)) > DEEP
+    return Path(tempfile.mkdtemp(prefix="metaspace-sandbox-", dir="/tmp" if deep else base)).resolve()  # noqa: S108
 
 
 async def _together(*parts: Coroutine[Any, Any, None]) -> None:

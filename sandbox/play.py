@@ -1,0 +1,169 @@
+"""A scripted person who carries out one release in the local Slack, by typing and pressing what the bot shows."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from bot.domain.errors import Unavailable
+from bot.domain.release import ReleaseState
+from bot.views import ids
+from bot.views.states import RELEASE
+from sandbox.slack import BOT, MEMBERS, RELEASER, Page
+from sandbox.verdict import look, problems, transcript
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from sandbox.world import World
+
+POLL = 0.3  # seconds between two looks at the channel
+ANSWER = 60.0  # seconds for the bot to answer a command
+BLIND = 60  # presses after which the player gives up: a release asks far less
+
+
+@dataclass
+class Player:
+    """Presses what goes forward, each button once, and fills in forms with what they already hold."""
+
+    world: World
+    person: str = RELEASER.id
+    pressed: set[tuple[str, str]] = field(default_factory=set)
+
+    async def release(self) -> str:
+        """Carry out one release; return what went wrong, or nothing."""
+        async with self.world.slack.page() as page:
+            await self.world.slack.command(self.person, "review")
+            await self._until_shown(lambda messages: _has_action(messages, ids.REVIEW_START), "the review")
+            await self.world.slack.command(self.person, "start")
+            await self._confirm_start(page)
+            async with asyncio.timeout(self.world.options.play_deadline):
+                return await self._go_through(page)
+
+    async def _confirm_start(self, page: Page) -> None:
+        modal = await page.modal(deadline=ANSWER)
+        if modal["callback_id"] != ids.PREVIEW_FORM:
+            raise Unavailable(f"After /release start came {modal['callback_id']!r}, not the plan.")
+        await self._submit(page)
+
+    async def _go_through(self, page: Page) -> str:
+        while True:
+            self._bot_lives()
+            messages = await self.world.slack.messages()
+            if _says(messages, ReleaseState.SUCCEEDED):
+                return ""
+            if _has_action(messages, ids.RETRY) or _says(messages, ReleaseState.ABORTED):
+                return "the release stopped"
+            if page.modals and page.modals[-1].get("submit"):
+                await self._submit(page)
+            elif (button := self._next_button(messages)) is not None:
+                await self._press(*button)
+            else:
+                await asyncio.sleep(POLL)
+
+    async def _press(self, ts: str, element: Mapping[str, Any]) -> None:
+        if len(self.pressed) > BLIND:
+            raise Unavailable("The bot asks for ever.", hint="read the thread above")
+        self.pressed.add(_key(element))
+        await self.world.slack.interact(self.person, ts, element)
+
+    async def _submit(self, page: Page) -> None:
+        modal = page.modals[-1]
+        await page.submit(self.person, filled(modal))
+        await page.until(lambda: page.errors or modal not in page.modals, what="answer to the form", deadline=ANSWER)
+        if page.errors:
+            raise Unavailable(f"The form {modal['callback_id']} was refused: {dict(page.errors)}.")
+
+    async def _until_shown(self, shown: Any, what: str) -> None:
+        try:
+            async with asyncio.timeout(ANSWER):
+                while not shown(await self.world.slack.messages()):
+                    self._bot_lives()
+                    await asyncio.sleep(POLL)
+        except TimeoutError as error:
+            raise Unavailable(f"The bot did not show {what} within {ANSWER:.0f} s.") from error
+
+    def _next_button(self, messages: Sequence[Mapping[str, Any]]) -> tuple[str, Mapping[str, Any]] | None:
+        """Return the oldest button that leads forward and was not pressed: of a question, and of primary style."""
+        for message in messages:
+            for element in elements(message):
+                forward = element.get("style") == "primary" and str(element["action_id"]).startswith(ids.QUESTION)
+                if forward and message.get("user") == BOT and _key(element) not in self.pressed:
+                    return str(message["ts"]), element
+        return None
+
+    def _bot_lives(self) -> None:
+        bot = self.world.bot
+        if bot is not None and not bot.running:
+            raise Unavailable(f"The bot ended with status {bot.process.returncode}: {bot.last_words()}")
+
+
+async def play(world: World) -> int:
+    """Carry out one whole release, print the channel, and look at the world; 0 only if all is truly well."""
+    before = await look(world)
+    player = Player(world)
+    try:
+        failure = await player.release()
+    except Unavailable as error:
+        failure = error.message
+    except TimeoutError:
+        failure = f"the release did not end within {world.options.play_deadline:.0f} s"
+    messages = await world.slack.messages()
+    print(transcript(messages, {one.id: one.real_name for one in MEMBERS}))
+    print()
+    wrong = [failure] if failure else await problems(world, before, messages)
+    if not wrong:
+        print("The release ended well: tag, branch, checkout, services, webapp and announcements are as they must be.")
+        return 0
+    print("The release did not end well:")
+    for one in wrong:
+        print(f"- {one}")
+    if failure and world.bot is not None:
+        print(world.bot.last_words(30))
+    return 1
+
+
+def elements(message: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return a message's buttons, each with the id of its block."""
+    blocks = [block for block in message.get("blocks") or () if block.get("type") == "actions"]
+    return [{**one, "block_id": block.get("block_id", "")} for block in blocks for one in block["elements"]]
+
+
+def filled(modal: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a form's values as somebody leaves them who changes nothing and fills in only what must be."""
+    inputs = [block for block in modal["blocks"] if block.get("type") == "input"]
+    return {block["block_id"]: {block["element"]["action_id"]: _value(block)} for block in inputs}
+
+
+def _value(block: Mapping[str, Any]) -> dict[str, Any]:
+    element = block["element"]
+    kind = element["type"]
+    match kind:
+        case "plain_text_input":
+            return {"type": kind, "value": element.get("initial_value") or _typed(block)}
+        case "checkboxes" | "multi_static_select":
+            return {"type": kind, "selected_options": element.get("initial_options", [])}
+        case _:
+            return {"type": kind, "selected_option": element.get("initial_option") or element.get("options", [None])[0]}
+
+
+def _typed(block: Mapping[str, Any]) -> str | None:
+    if block.get("optional"):
+        return None
+    asked = re.search(r"\d+\.\d+\.\d+", block["label"]["text"])
+    return asked[0] if asked else "played by the sandbox"
+
+
+def _key(element: Mapping[str, Any]) -> tuple[str, str]:
+    return str(element["action_id"]), str(element.get("value", ""))
+
+
+def _has_action(messages: Sequence[Mapping[str, Any]], action: str) -> bool:
+    return any(element["action_id"] == action for message in messages for element in elements(message))
+
+
+def _says(messages: Sequence[Mapping[str, Any]], state: ReleaseState) -> bool:
+    """Tell whether a dashboard (a first message, never a person's) names this state."""
+    return any(message.get("user") == BOT and RELEASE[state] in str(message.get("text", "")) for message in messages)
