@@ -1,0 +1,169 @@
+"""The office over real Git, with the other systems in memory."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from bot.checklists import shipped
+from bot.domain.errors import Conflict, Refused, Unavailable, WrongUse
+from bot.domain.world import CheckState
+from bot.engine.office_service import Area, OfficeService
+from bot.settings import parse
+from bot.settings_example import EXAMPLE
+from tests.steps.test_with_git import Origin, at
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bot.domain.report import ReviewReport
+    from tests.steps.worlds import World
+
+
+@pytest.fixture
+def origin(tmp_path: Path) -> Origin:
+    """Version 1.9.9 is on release; master is two pull requests ahead."""
+    origin = Origin(tmp_path)
+    origin.commit("base")
+    origin("tag", "-a", "1.9.9", "-m", "> Release notes:")
+    origin("branch", "release")
+    for number, name in ((11, "one"), (12, "two")):
+        origin.commit(name)
+        origin("commit", "--quiet", "--amend", "-m", f"Add {name} (#{number})")
+    origin("push", "--quiet", "--tags", "origin", "master", "release")
+    return origin
+
+
+@pytest.fixture
+def world(origin: Origin, tmp_path: Path) -> World:
+    return at(origin, tmp_path / "mirror")
+
+
+def office(world: World, *, live: str = "") -> OfficeService:
+    settings = parse(yaml.safe_load(EXAMPLE))
+    name, environment = settings.environment()
+    area = Area(name, environment, world.ports, world.planner, shipped)
+
+    async def proved(environment: str) -> str:
+        return live
+
+    return OfficeService(settings, desk=None, commands=(), areas={name: area}, proved_live=proved)
+
+
+async def test_git_answers_first_and_the_rest_fills_in(world: World, origin: Origin) -> None:
+    passed = dict.fromkeys(
+        (
+            "generate_graphql_schema",
+            "test_pycode_format",
+            "test_postprocessing",
+            "test_engine",
+            "test_graphql",
+            "test_webapp",
+        ),
+        CheckState.PASSED,
+    )
+    world.code_host.report(origin.head("master"), **{name.replace("_", "-"): state for name, state in passed.items()})
+    world.server.commit = origin.head("release")
+    told: list[ReviewReport] = []
+
+    async def tell(report: ReviewReport) -> None:
+        told.append(report)
+
+    final = await office(world).review(environment="prod", tell=tell)
+    assert told[0].pending == ("CI", "the server")
+    assert [one.number for one in told[0].review.pull_requests] == [12, 11]
+    assert told[-1].pending == ()
+    assert final.drift is not None
+    assert final.drift.agrees
+    assert final.drift.tag == "1.9.9"
+    assert (final.review.base.ref, final.review.head.ref) == ("release", "master")
+    assert final.ci is not None
+    assert set(final.ci.values()) == {CheckState.PASSED}
+
+
+async def test_a_system_that_does_not_answer_becomes_a_sentence(world: World) -> None:
+    silent = Unavailable("GitHub does not answer.", hint="wait")
+    world.tap.fail("checks", silent)
+    world.tap.fail("checkout", Unavailable("The server does not answer."))
+    final = await office(world).review(environment="prod")
+    assert final.checks is None
+    assert final.checks_problem == "GitHub does not answer. Try: wait"
+    assert final.drift is not None
+    assert final.drift.live_problem == "The server does not answer."
+
+
+async def test_names_that_a_person_gives_are_reviewed_and_unknown_ones_refused(world: World) -> None:
+    final = await office(world).review(environment="prod", base="1.9.9", head="master")
+    assert len(final.review.commits) == 2
+    with pytest.raises(WrongUse) as caught:
+        await office(world).review(environment="prod", base="1.9.8", head="master")
+    assert caught.value.hint
+
+
+async def test_a_plan_pins_the_head_and_takes_what_the_review_proposes(world: World, origin: Origin) -> None:
+    prepared = await office(world).plan(environment="prod")
+    assert prepared.plan.head == origin.head("master")
+    assert prepared.plan.version == "1.9.10"
+    assert prepared.plan.previous_version == "1.9.9"
+    assert "steps:" in prepared.checklist
+    drafts = [step.params["draft"] for step in prepared.plan.steps if "draft" in step.params]
+    assert drafts == ["[Task] Add one #11\n[Task] Add two #12"]
+
+
+async def test_the_same_request_gives_the_same_fingerprint(world: World) -> None:
+    one, two = office(world), office(world)
+    assert (await one.plan(environment="prod")).plan.fingerprint == (
+        await two.plan(environment="prod")
+    ).plan.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("request_", "kind", "words"),
+    [
+        ({"version": "1.9.9"}, WrongUse, "exists already"),
+        ({"version": "3.0.0"}, WrongUse, "jumps"),
+        ({"strategy": "in_plce"}, WrongUse, "no checklist"),
+        ({"only": ("Not A Tag",)}, WrongUse, "no Ansible tag"),
+    ],
+)
+async def test_a_plan_that_cannot_be_is_refused_with_what_to_try(
+    world: World, request_: dict[str, Any], kind: type[Exception], words: str
+) -> None:
+    with pytest.raises(kind, match=words) as caught:
+        await office(world).plan(environment="prod", **request_)
+    assert getattr(caught.value, "hint", "")
+
+
+async def test_with_nothing_to_release_there_is_no_plan(world: World, origin: Origin) -> None:
+    origin("push", "--quiet", "origin", "master:release")
+    with pytest.raises(Conflict, match="no commit to release"):
+        await office(world).plan(environment="prod")
+
+
+async def test_a_hotfix_starts_from_what_was_proved_live(world: World, origin: Origin) -> None:
+    origin("push", "--quiet", "origin", "master~1:release")
+    prepared = await office(world, live=origin.head("1.9.9^{}")).plan(environment="prod", hotfix=True)
+    assert prepared.plan.hotfix
+    assert prepared.plan.head == origin.head("release")
+    assert prepared.plan.base == origin.head("1.9.9^{}")
+
+
+async def test_a_recommended_strategy_without_a_checklist_is_said_and_may_be_overruled(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dataclasses import replace
+
+    from bot.domain.strategy import Strategy, StrategyName
+    from bot.engine import office_service
+
+    real = office_service.review_range
+
+    def heavier(*args: Any, **words: Any) -> Any:
+        return replace(real(*args, **words), strategy=Strategy(StrategyName.FORK_VM, (), ("a migration",)))
+
+    monkeypatch.setattr(office_service, "review_range", heavier)
+    with pytest.raises(Refused, match="recommends fork_vm"):
+        await office(world).plan(environment="prod")
+    assert (await office(world).plan(environment="prod", strategy="in_place")).plan.strategy == "in_place"
