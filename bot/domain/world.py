@@ -61,6 +61,19 @@ class Check:
     url: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class PullRequestInfo:
+    """A pull request as GitHub has it. ``issues`` are the numbers that its text says it closes."""
+
+    number: int
+    title: str
+    author: str
+    labels: tuple[str, ...] = ()
+    body: str = ""
+    issues: tuple[int, ...] = ()
+    url: str = ""
+
+
 class JobState(StrEnum):
     """A job on a server. ``lost``: it was started, wrote no exit status, and its process is gone."""
 
