@@ -33,6 +33,9 @@ class IntakeStore(Protocol):
     async def finish(self, envelope_id: str) -> None:
         """Note that it was answered."""
 
+    async def hold(self) -> None:
+        """Go on holding what this process works on: other processes leave it alone."""
+
 
 class Intake:
     """Takes requests, and works on them in tasks that `run` owns."""
@@ -77,6 +80,7 @@ class Intake:
     async def _sweeping(self, group: asyncio.TaskGroup) -> None:
         while True:
             try:
+                await self._store.hold()
                 left = await self._store.claim()
             except Unavailable as error:
                 _log.warning("intake_not_read", why=str(error))

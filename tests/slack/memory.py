@@ -107,6 +107,9 @@ class Requests:
     async def finish(self, envelope_id: str) -> None:
         self.done.add(envelope_id)
 
+    async def hold(self) -> None:
+        """Nobody else is there."""
+
     def killed(self) -> None:
         """The process that worked on them is gone."""
         self.mine.clear()
