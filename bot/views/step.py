@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from bot.domain.release import StepState
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from bot.domain.readmodel import ReleaseView, StepView
 
 _FACTS, _COMMANDS = 8, 6
+_SHA = re.compile(r"[0-9a-f]{40}")
 
 
 def worth_telling(step: StepView) -> bool:
@@ -78,7 +80,8 @@ def _value(value: object) -> str:
     if isinstance(value, list | tuple):
         few = ", ".join(one_line(str(one)) for one in value[:4])
         return f"{few} … {count(len(value), 'in all', 'in all')}" if value[4:] else few or "none"
-    return shorten(one_line(str(value)), 120) or "none"
+    text = one_line(str(value))
+    return text[:12] if _SHA.fullmatch(text) else shorten(text, 120) or "none"
 
 
 def _when(step: StepView) -> Iterator[Block]:
