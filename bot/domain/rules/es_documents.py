@@ -35,6 +35,13 @@ class Removal:
     role: str
     name: str
     line: int
+    function: str
+    always: bool  # no condition surrounds it
+
+    def undoes(self, write: Write) -> bool:
+        """Whether a field is taken out again after it was written."""
+        same = (self.role, self.name, self.function) == (write.role, write.name, write.function)
+        return same and self.always and self.line > write.line
 
 
 @dataclass(slots=True)
@@ -78,6 +85,8 @@ def read(tree: ast.Module) -> Documents:
     for role, name in removed:
         fields[role].pop(name, None)
     for write in collector.writes:
+        if any(removal.undoes(write) for removal in collector.removals):
+            continue
         found = fields[write.role].setdefault(write.name, Field(write.name, write.line))
         found.writes.append(write)
     return Documents(code, flow, fields, copied=collector.skips is not None, skipped=collector.skips or frozenset())
@@ -120,7 +129,7 @@ class _Collector:
                 self._assign(target, value, inside, guards)
             case ast.Delete(targets=targets):
                 for target in targets:
-                    self._remove(target, inside)
+                    self._remove(target, inside, guards)
             case ast.For():
                 self._loop(statement, inside, guards)
             case _:
@@ -166,8 +175,10 @@ class _Collector:
                         ast.Subscript(target, key, lineno=item.lineno, col_offset=0), item, inside, guards, None
                     )
 
-    def _remove(self, target: ast.expr, inside: str) -> None:
-        self.removals.extend(Removal(role, name, target.lineno) for role, name in self._fields_of(target, inside))
+    def _remove(self, target: ast.expr, inside: str, guards: tuple[Guard, ...]) -> None:
+        self.removals.extend(
+            Removal(role, name, target.lineno, inside, not guards) for role, name in self._fields_of(target, inside)
+        )
 
     # -- calls and loops
 
@@ -180,7 +191,7 @@ class _Collector:
         elif method == "setdefault" and len(call.args) > 1:
             self._write(ast.Subscript(holder, call.args[0]), call.args[1], inside, guards, None)
         elif method == "pop" and call.args and isinstance(holder, ast.Name):
-            self._remove(ast.Subscript(holder, call.args[0], lineno=call.lineno, col_offset=0), inside)
+            self._remove(ast.Subscript(holder, call.args[0], lineno=call.lineno, col_offset=0), inside, guards)
         elif method in ("append", "extend", "add", "insert") and call.args:
             self._write(holder, call.args[-1], inside, guards, None)
 

@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import pytest
+
+from bot.domain.findings import Kind, Severity
+from bot.domain.rules.paths import ES_EXPORT
+from bot.reviewing import review_range
+from tests.domain.exporters import Exporter, Layout, Write, source
+from tests.domain.memory_history import MemoryHistory
+
+RESOLVERS = "metaspace/graphql/src/modules/annotation/controller/Annotation.ts"
+SCHEMA = "metaspace/graphql/schemas/annotation.graphql"
+
+
+def review(old: str, new: str, **files: str):
+    extra = {RESOLVERS: files.get("resolver", ""), SCHEMA: files.get("schema", "type Annotation { id: ID! }")}
+    return review_range(MemoryHistory({ES_EXPORT: old, **extra}, {ES_EXPORT: new, **extra}), base="a", head="b")
+
+
+def subjects(found, *kinds: Kind) -> list[str]:
+    return [finding.subject for finding in found.of_kind(*kinds)]
+
+
+BASE = source(Exporter(), Layout())
+WITH_IS_MONO = source(Exporter(writes=(*Exporter().writes, Write("is_mono", "doc['mz'] > 0"))), Layout())
+
+
+def test_only_comments_and_layout() -> None:
+    found = review(BASE, "# a comment\n" + BASE)
+    (touched,) = found.findings
+    assert touched.kind is Kind.ES_EXPORT_TOUCHED
+    assert "only comments and layout" in touched.detail
+    assert found.strategy.recommended == "in_place"
+
+
+def test_only_imports() -> None:
+    found = review(BASE, BASE.replace("from sm.engine.db", "from sm.engine.database.db"))
+    assert "only imports" in found.findings[0].detail
+
+
+def test_a_new_field_names_its_line_index_and_action() -> None:
+    (added,) = review(BASE, WITH_IS_MONO).of_kind(Kind.ES_FIELD_ADDED)
+    assert added.subject == "is_mono"
+    assert added.index == "annotation"
+    assert WITH_IS_MONO.splitlines()[added.line - 1].strip().startswith("doc['is_mono']")
+    assert added.action
+
+
+@pytest.mark.parametrize(
+    ("resolver", "needed"),
+    [
+        ("  isMono: (hit) => hit._source.is_mono,", True),
+        ("  isMono: (hit) => hit._source.is_mono || false,", False),
+        ("  isMono: (hit) => hit._source.is_mono ?? false,", False),
+        ("  isMono: (hit) => hit._source.is_mono == null ? false : hit._source.is_mono,", False),
+        ("  other: (hit) => hit._source.is_mono,", False),
+        ("  other: (hit) => hit._source.is_mono.toString(),", True),
+        ("  other(hit) {\n    const { is_mono, mz } = hit._source\n    return is_mono.length\n  },", True),
+        (
+            "  other(hit) {\n    const { is_mono, mz } = hit._source\n    if (is_mono != null) {\n      return is_mono.length\n    }\n  },",
+            False,
+        ),
+        ("  filters.push({ term: { is_mono: true } })", True),
+        ("  if (args.mono != null) { filters.push({ term: { is_mono: args.mono } }) }", False),
+        ("  nothing: 1,", False),
+    ],
+)
+def test_new_code_needs_a_field_when_no_fallback_is_in_sight(resolver: str, *, needed: bool) -> None:
+    found = review(BASE, WITH_IS_MONO, resolver=resolver, schema="type Annotation { isMono: Boolean!  other: Boolean }")
+    (added,) = found.of_kind(Kind.ES_FIELD_ADDED)
+    assert added.needed_by_new_code is needed
+    assert found.strategy.recommended == ("reindex_before" if needed else "deploy_then_es_update")
+    assert (added.severity is Severity.BLOCKING) is needed
+
+
+def test_a_field_that_is_popped_again_is_no_field() -> None:
+    new = WITH_IS_MONO.replace(
+        "            to_index.append", "            doc.pop('is_mono')\n            to_index.append"
+    )
+    assert subjects(review(BASE, new), Kind.ES_FIELD_ADDED) == []
+
+
+def test_a_nested_part_of_a_known_field_is_told_dotted() -> None:
+    one = source(Exporter(writes=(Write("counts", "1", "nested"),)), Layout())
+    two = one.replace("'other': 2", "'other': 2, 'db': {'id': moldb.id}")
+    assert subjects(review(one, two), Kind.ES_FIELD_ADDED) == ["counts.db.id"]
+
+
+def test_a_new_fallback_changes_no_existing_value() -> None:
+    one = BASE.replace("doc['formula'] + 'x'", "moldb.mzs[0]")
+    two = BASE.replace("doc['formula'] + 'x'", "moldb.mzs[0] if moldb is not None else 0")
+    assert subjects(review(one, two), Kind.ES_VALUES_CHANGED) == []
+
+
+def test_a_changed_condition_changes_the_value() -> None:
+    one = source(Exporter(writes=(Write("mz", "1", "branch"),)), Layout())
+    assert subjects(review(one, one.replace("moldb.targeted", "moldb.archived")), Kind.ES_VALUES_CHANGED) == ["mz"]
+
+
+def test_a_changed_helper_changes_the_value_of_what_it_feeds() -> None:
+    helper = "    def _limit(self, moldb):\n        names = moldb.names[:50]\n        names.append('x')\n        return names\n\n"
+    one = source(Exporter(writes=(Write("names", "self._limit(moldb)"),)), Layout())
+    one = one.replace("    def _select_ds_by_id", helper + "    def _select_ds_by_id")
+    assert subjects(review(one, one.replace("[:50]", "[:100]")), Kind.ES_VALUES_CHANGED) == ["names"]
+
+
+def test_a_changed_analyzer_concerns_the_fields_that_use_it() -> None:
+    mapping = {"ds_name": {"type": "text", "analyzer": "names"}, "msm": {"type": "float"}}
+    one = source(Exporter(mapping=mapping, columns={"ds_name": "m.name", "msm": "m.msm"}), Layout(two_indices=False))
+    settings = 'body = {"settings": {"index": {"analysis": {"analyzer": {"names": {"filter": ["lowercase", "split"]}}, "filter": {"split": {"type": "word_delimiter"}}}}}, '
+    one = one.replace("body = {", settings)
+    found = review(one, one.replace("word_delimiter", "word_delimiter_graph"))
+    assert subjects(found, Kind.ES_MAPPING_CHANGED) == ["ds_name"]
+    assert found.strategy.recommended == "reindex_before"
+
+
+def test_a_setting_that_can_change_live_is_no_mapping_change() -> None:
+    one = BASE.replace(
+        "index=index, mappings=annotation_mappings",
+        "index=index, settings={'number_of_replicas': 0}, mappings=annotation_mappings",
+    )
+    assert (
+        subjects(
+            review(one, one.replace("'number_of_replicas': 0", "'number_of_replicas': 1")), Kind.ES_MAPPING_CHANGED
+        )
+        == []
+    )
+
+
+def test_an_exporter_that_does_not_parse_is_a_blind_spot_and_the_review_still_comes() -> None:
+    found = review(BASE, "def broken(:\n")
+    assert [finding.kind for finding in found.findings] == [Kind.ES_EXPORT_TOUCHED]
+    assert found.findings[0].severity is Severity.ATTENTION
+    assert any("does not parse" in spot for spot in found.blind_spots)
+
+
+def test_an_exporter_that_the_clone_lacks_is_a_blind_spot() -> None:
+    history = MemoryHistory({ES_EXPORT: BASE}, {ES_EXPORT: WITH_IS_MONO}, lacking=[ES_EXPORT])
+    found = review_range(history, base="a", head="b")
+    assert subjects(found, Kind.ES_EXPORT_TOUCHED) == [ES_EXPORT]
+    assert found.blind_spots
