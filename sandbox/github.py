@@ -15,6 +15,7 @@ from aiohttp import web
 from bot.domain.errors import Unavailable
 from sandbox import githubjson as form
 from sandbox.forge import Ci, Forge
+from sandbox.githubpages import add_pages
 from sandbox.httpserver import HttpServer
 
 if TYPE_CHECKING:
@@ -88,6 +89,7 @@ class GitHub(HttpServer):
         }
         for path, handler in reads.items():
             self.app.router.add_get(path, handler)
+        add_pages(self.app, self.forge, self.slug)
         self.app.router.add_post(f"{repo}/releases", self._add_release)
         self.app.router.add_post(f"{repo}/issues", self._add_issue)
         self.app.router.add_post(f"{repo}/issues/{{number}}/comments", self._add_comment)
@@ -98,7 +100,7 @@ class GitHub(HttpServer):
     async def _guard(
         self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
     ) -> web.StreamResponse:
-        if request.path.startswith("/_control/"):
+        if request.path.startswith(("/_control/", f"/{self.slug}/")):
             return await handler(request)
         self.requests.append(f"{request.method} {request.path_qs}")
         if self.trouble and self.trouble.count > 0:

@@ -57,6 +57,8 @@ class GitWorld:
         self.configuration_checkout = self.control / "env"
         self.vault_password_file = self.control / "vault_pass"
         self.playbook = self.control / "playbook"
+        self.absent: list[str] = []
+        """Paths whose content the copied clone lacks; the server's checkout leaves them out."""
 
     @property
     def ansible_folder(self) -> str:
@@ -85,6 +87,11 @@ class GitWorld:
         await output(["git", "clone", "-q", str(self.configuration), str(self.configuration_checkout)])
         if self.scenario.dirty_configuration:
             _append(self.configuration_checkout / "prod/hosts", "# tried by hand\n")
+
+    async def seed_mirror(self, mirror: Path) -> None:
+        """Put the bot's mirror in place, from a clone that lacks files: it could not be fetched whole over Git's protocol."""
+        if self.absent:
+            await output(["git", "clone", "-q", "--bare", str(self.origin), str(mirror)], deadline=300)
 
     async def git(self, *arguments: str, stdin: bytes = b"") -> str:
         """Run Git in origin and return what it printed, stripped."""
@@ -118,8 +125,10 @@ class GitWorld:
     async def _check_out_on_server(self) -> None:
         git = ["git", "-C", str(self.checkout)]
         await output(["git", "clone", "-q", "--no-checkout", "--branch", RELEASE, str(self.origin), str(self.checkout)])
-        if self.source and (absent := await absent_files(self.origin, (RELEASE, MASTER))):
-            patterns = "/*\n" + "".join(f"!/{_literal(path)}\n" for path in absent)
+        if self.source:
+            self.absent = await absent_files(self.origin, (RELEASE, MASTER))
+        if self.absent:
+            patterns = "/*\n" + "".join(f"!/{_literal(path)}\n" for path in self.absent)
             await output([*git, "sparse-checkout", "set", "--no-cone", "--stdin"], stdin=patterns.encode())
         await output([*git, "checkout", "-q", RELEASE])
         await output([*git, "branch", "-q", MASTER, RELEASE])

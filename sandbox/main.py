@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import shutil
 import signal
 import sys
 from typing import TYPE_CHECKING
 
+from bot.domain.errors import Unavailable
 from sandbox.options import Options
 from sandbox.play import play
+from sandbox.sshd import SYSTEM_PATH
 from sandbox.world import World
 
 if TYPE_CHECKING:
@@ -16,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Options", "run"]
 
+PROGRAMS = {"sshd": "openssh-server", "ssh": "openssh-client", "tmux": "tmux", "git": "git"}
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -24,6 +29,7 @@ async def run(options: Options) -> int:
 
     Raises the errors of `bot.domain.errors` when the world cannot be brought up.
     """
+    demand_programs()
     task = asyncio.ensure_future(_played(options) if options.play else _shown(options))
     loop = asyncio.get_running_loop()
     for number in SIGNALS:
@@ -35,6 +41,15 @@ async def run(options: Options) -> int:
     finally:
         for number in SIGNALS:
             loop.remove_signal_handler(number)
+
+
+def demand_programs() -> None:
+    """Name in one line what the machine lacks; raises `Unavailable`."""
+    path = f"{os.environ.get('PATH', '')}:{SYSTEM_PATH}"
+    missing = [package for program, package in PROGRAMS.items() if shutil.which(program, path=path) is None]
+    if missing:
+        names = " ".join(missing)
+        raise Unavailable(f"The sandbox needs what is not installed here: {names}.", hint=f"apt install {names}")
 
 
 async def _played(options: Options) -> int:

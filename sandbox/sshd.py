@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import getpass
 import os
+import pwd
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -29,7 +29,7 @@ class SshServer:
         self.mark = mark or root
         self.host = "127.0.0.1"
         self.port = free_port()
-        self.user = getpass.getuser()
+        self.user = pwd.getpwuid(os.geteuid()).pw_name
         self.client_key = root / "client_key"
         self.known_hosts = root / "known_hosts"
         self.bin = root / "bin"

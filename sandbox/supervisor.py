@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 import sys
 from dataclasses import dataclass
@@ -116,7 +115,7 @@ class Supervisor:
         return bool(states) and set(states.values()) == {"RUNNING"}
 
     def _configuration(self) -> str:
-        user = f"user={getpass.getuser()}\n" if os.geteuid() == 0 else ""
+        user = "user=root\n" if os.geteuid() == 0 else ""  # else it warns of running as root
         head = (
             f"[unix_http_server]\nfile={self.root}/supervisor.sock\nchmod=0700\n\n"
             f"[supervisord]\nlogfile={self.root}/supervisord.log\npidfile={self.root}/supervisord.pid\n"

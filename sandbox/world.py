@@ -124,6 +124,7 @@ class World:
         )
         await self._set_scene()
         self.settings_file.parent.mkdir(mode=0o700)
+        await self.git.seed_mirror(self.settings_file.parent / "metaspace.git")
         self.settings_file.write_text(settings_yaml(self), encoding="utf-8")
         self._write_state()
 

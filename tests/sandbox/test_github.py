@@ -124,3 +124,12 @@ async def test_rabbitmq_counts_datasets_for_those_who_log_in(tmp_path: Path) -> 
         ) as response:
             queues = {queue["name"]: queue["messages_ready"] for queue in await response.json()}
     assert queues == {"sm_annotate": 2, "sm_update": 0, "sm_lithops": 0, "image_segmentation": 0}
+
+
+async def test_the_pages_that_messages_link_to_are_there(hub: GitHub) -> None:
+    async with aiohttp.ClientSession(f"{hub.url}") as session:
+        for path in ("compare/release...master", "pull/1510", f"commit/{await hub.forge.resolve('master')}"):
+            async with session.get(f"/{SLUG}/{path}") as response:
+                assert response.status == 200, path
+        async with session.get(f"/{SLUG}/pull/99999") as response:
+            assert response.status == 404

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bot.domain.errors import WrongUse
-from sandbox.main import Options, run
+from bot.domain.errors import Unavailable, WrongUse
+from sandbox import main
+from sandbox.main import Options, demand_programs, run
 from sandbox.processes import MARK, marked, until
 
 if TYPE_CHECKING:
@@ -76,3 +77,10 @@ async def test_ctrl_c_while_the_world_comes_up_leaves_nothing_either(folder: Pat
 async def test_an_unknown_scenario_is_refused_before_anything_starts() -> None:
     with pytest.raises(WrongUse, match="no scenario 'x'"):
         await run(Options(scenario="x"))
+
+
+def test_what_the_machine_lacks_is_named_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(main.PROGRAMS, "no-such-program", "no-such-package")
+    with pytest.raises(Unavailable, match="not installed here: no-such-package") as caught:
+        demand_programs()
+    assert caught.value.hint == "apt install no-such-package"
