@@ -54,6 +54,7 @@ class Intake:
         self._deadline, self._sweep = deadline, sweep
         self._waiting: asyncio.Queue[tuple[Envelope, Callable[[Envelope], Awaitable[None]]]] = asyncio.Queue()
         self._room = asyncio.Semaphore(_AT_ONCE)
+        self._doubtful: set[str] = set()  # not acknowledged, and perhaps stored all the same
 
     async def take(self, envelope: Envelope) -> None:
         """Return once it is stored, or known from before: only then may it be acknowledged.
@@ -64,9 +65,11 @@ class Intake:
             async with asyncio.timeout(self._deadline):
                 new = await self._store.take(envelope)
         except (TimeoutError, Unavailable) as error:
+            self._doubtful.add(envelope.id)
             self._waiting.put_nowait((envelope, self._not_stored))
             raise Unavailable("The database does not answer; the request was not taken.", hint="Try again.") from error
-        if new:
+        if new or envelope.id in self._doubtful:
+            self._doubtful.discard(envelope.id)
             self._waiting.put_nowait((envelope, self._carry_out))
 
     async def run(self) -> None:

@@ -6,9 +6,11 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
+import structlog
 
+from bot.domain.errors import Unavailable
 from bot.domain.world import Posted
-from bot.slack.api import SlackSilent, told
+from bot.slack.api import SlackSays, SlackSilent, told
 from bot.slack.context import Attachment
 from bot.slack.fit import Fitted, fit
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from bot.ports import Clock
     from bot.slack.outbox import Row
 
+_log = structlog.get_logger()
 _SKEW = timedelta(minutes=5)  # how far Slack's clock and ours may be apart
 _PAGE, _PAGES = 200, 25
 _OK = 200
@@ -55,10 +58,15 @@ class Sender:
             await self._client.chat_update(channel=row.wish.channel, ts=row.ts, text=fitted.text, blocks=fitted.blocks)
 
     async def where(self, row: Row, ts: str = "") -> Posted:
-        """Return where the message is, with its link."""
-        with told("ask for a message's link"):
-            answer = await self._client.chat_getPermalink(channel=row.wish.channel, message_ts=ts or row.ts)
-        return Posted(row.wish.channel, ts or row.ts, str(answer["permalink"]))
+        """Return where the message is, with its link; without one when Slack does not tell it now."""
+        here = ts or row.ts
+        try:
+            with told("ask for a message's link"):
+                answer = await self._client.chat_getPermalink(channel=row.wish.channel, message_ts=here)
+        except (SlackSays, Unavailable) as error:
+            _log.info("no_permalink", key=row.key, why=str(error))
+            return Posted(row.wish.channel, here)
+        return Posted(row.wish.channel, here, str(answer["permalink"]))
 
     async def locate(self, row: Row, *, twice: bool = False) -> str:
         """Return the ts under which Slack has the message of this row's id, or nothing. ``twice``: wait and look again."""

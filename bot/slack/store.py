@@ -1,149 +1,110 @@
-"""Requests and messages in the database. Every method is one committed transaction.
+"""Requests and messages in the database. Every method is one committed transaction; each raises `Unavailable`.
 
-Several replicas may share a PostgreSQL database: a row is held by one of them for a while (``holder``, ``held_until``).
-With SQLite a process has the database to itself, so what another one held is free at once (``alone``).
+Several replicas may share a PostgreSQL database: a row is one process's for a while (``holder``, ``held_until``). With
+SQLite a process has the database to itself, so what another one held before it is free at once.
 """
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from sqlalchemy import and_, func, insert, literal, or_, select, update
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy import ColumnElement, Table, and_, delete, func, literal, or_, select, true, update
+from sqlalchemy.dialects import postgresql, sqlite
 
-from bot.domain.errors import Unavailable
 from bot.slack.context import Attachment
 from bot.slack.envelope import Envelope
 from bot.slack.outbox import Row, Wish
 from bot.slack.tables import intake, messages
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import Mapping, Sequence
 
-    from sqlalchemy import ColumnElement, Table
-    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+    from sqlalchemy.ext.asyncio import AsyncSession
 
+    from bot.engine.store import Store
     from bot.ports import Clock
 
 HELD = timedelta(seconds=60)  # longer than any call to Slack
+KNOWN = timedelta(days=7)  # how long an answered request's id is kept; Slack repeats for minutes
+_LOOSE: dict[str, Any] = {"holder": "", "held_until": None}
 
 
-class _Store:
-    def __init__(self, engine: AsyncEngine, *, clock: Clock, alone: bool, holder: str = "") -> None:
-        """``alone``: no other process works with this database. ``holder`` names this process."""
-        self._engine, self._clock, self._alone = engine, clock, alone
-        self._holder = holder or uuid4().hex[:20]
+class _Shared:
+    """What both tables have: a process that holds a row for a while."""
 
-    @contextlib.asynccontextmanager
-    async def _transaction(self) -> AsyncIterator[AsyncConnection]:
-        try:
-            async with self._engine.begin() as connection:
-                yield connection
-        except IntegrityError:
-            raise
-        except (SQLAlchemyError, OSError) as error:
-            raise Unavailable(
-                f"The database does not answer ({type(error).__name__}).", hint="releasebot doctor --only database"
-            ) from error
+    def __init__(self, store: Store, *, clock: Clock, process: str = "") -> None:
+        """``process`` names this process."""
+        self._store, self._clock, self._process = store, clock, process or uuid4().hex[:32]
 
     def _free(self, table: Table) -> ColumnElement[bool]:
-        """Nobody holds the row, or this process does."""
-        others = table.c.holder != self._holder
-        if self._alone:
-            return or_(others, ~others)
-        return or_(~others, table.c.held_until.is_(None), table.c.held_until < self._clock.now())
+        """Whether no other process holds the row."""
+        c = table.c
+        ended = or_(c.holder == self._process, c.held_until.is_(None), c.held_until < self._clock.now())
+        return true() if self._store.sqlite else ended
 
     def _mine(self) -> dict[str, Any]:
-        return {"holder": self._holder, "held_until": self._clock.now() + HELD}
+        return {"holder": self._process, "held_until": self._clock.now() + HELD}
+
+    async def _insert(self, session: AsyncSession, table: Table, values: Mapping[str, Any]) -> bool:
+        """Insert a row unless its key is there; tell whether it was inserted."""
+        insert: Any = sqlite.insert if self._store.sqlite else postgresql.insert
+        new = insert(table).values(**values).on_conflict_do_nothing(index_elements=list(table.primary_key))
+        result: Any = await session.execute(new)
+        return bool(result.rowcount)
 
 
-class SqlIntake(_Store):
+class SqlIntake(_Shared):
     """`bot.slack.intake.IntakeStore`."""
 
     async def take(self, envelope: Envelope) -> bool:
         """Store it; False when one of that id is there already."""
-        now = self._clock.now()
-        row = {"id": envelope.id, "kind": envelope.kind, "body": dict(envelope.body), "received_at": now, "tries": 1}
-        try:
-            async with self._transaction() as connection:
-                await connection.execute(insert(intake).values(**row, **self._mine()))
-        except IntegrityError as error:
-            if await self._known(envelope.id):
-                return False
-            raise Unavailable("The database does not take the request.") from error
-        return True
-
-    async def _known(self, envelope_id: str) -> bool:
-        async with self._transaction() as connection:
-            found = await connection.execute(select(intake.c.id).where(intake.c.id == envelope_id))
-            return found.first() is not None
+        row = {"id": envelope.id, "kind": envelope.kind, "body": dict(envelope.body), "received_at": self._clock.now()}
+        async with self._store.writing() as session:
+            return await self._insert(session, intake, {**row, "tries": 1, **self._mine()})
 
     async def claim(self) -> Sequence[tuple[Envelope, int]]:
         """Return what nobody finished nor works on, now this process's; what this process took is its own already."""
         c = intake.c
-        waiting = and_(c.finished_at.is_(None), c.holder != self._holder, self._free(intake))
-        async with self._transaction() as connection:
-            found = (await connection.execute(select(intake).where(waiting).order_by(c.received_at))).mappings().all()
-            mine = []
-            for row in found:
-                same = and_(c.id == row["id"], c.holder == row["holder"], c.finished_at.is_(None))
-                taken = await connection.execute(update(intake).where(same).values(tries=c.tries + 1, **self._mine()))
-                if taken.rowcount:
-                    mine.append((Envelope(row["id"], row["kind"], row["body"]), row["tries"] + 1))
-        return mine
+        left = and_(c.finished_at.is_(None), c.holder != self._process, self._free(intake))
+        claim = update(intake).where(left).values(tries=c.tries + 1, **self._mine())
+        async with self._store.writing() as session:
+            await session.execute(delete(intake).where(c.finished_at < self._clock.now() - KNOWN))
+            found = (await session.execute(claim.returning(c.id, c.kind, c.body, c.tries, c.received_at))).all()
+        return [
+            (Envelope(one.id, one.kind, one.body), one.tries) for one in sorted(found, key=lambda one: one.received_at)
+        ]
 
     async def finish(self, envelope_id: str) -> None:
-        """Note that it was answered. What it said is forgotten; its id is kept, to know a repetition by."""
-        values = {"finished_at": self._clock.now(), "body": {}}
-        async with self._transaction() as connection:
-            await connection.execute(update(intake).where(intake.c.id == envelope_id).values(**values))
+        """Note that it was answered. What was asked is forgotten; the id stays, to know a repetition by."""
+        done = update(intake).where(intake.c.id == envelope_id).values(finished_at=self._clock.now(), body={})
+        async with self._store.writing() as session:
+            await session.execute(done)
 
     async def hold(self) -> None:
         """Go on holding what this process has not finished: long work outlives one hold."""
-        mine = and_(intake.c.holder == self._holder, intake.c.finished_at.is_(None))
-        async with self._transaction() as connection:
-            await connection.execute(update(intake).where(mine).values(**self._mine()))
+        mine = and_(intake.c.holder == self._process, intake.c.finished_at.is_(None))
+        async with self._store.writing() as session:
+            await session.execute(update(intake).where(mine).values(**self._mine()))
 
 
-class SqlMessages(_Store):
+class SqlMessages(_Shared):
     """`bot.slack.outbox.MessageStore`."""
 
     async def put(self, key: str, wish: Wish) -> None:
         """Store what is wanted; nothing changes when it is wanted already. Channel and thread stay those of the first."""
-        wanted = _columns(wish)
-        if await self._changed(key, wanted):
-            return
-        fixed = {
-            "key": key,
-            "id": f"rb-{uuid4().hex[:20]}",
-            "wanted": 1,
-            "sent": 0,
-            "ts": "",
-            "error": "",
-            "holder": "",
-        }
+        c, wanted = messages.c, _contents(wish)
         place = {"channel": wish.channel, "thread_key": wish.thread_key, "thread": wish.thread}
-        values = {**fixed, **place, **wanted, "created_at": self._clock.now()}
-        try:
-            async with self._transaction() as connection:
-                await connection.execute(insert(messages).values(**values))
-        except IntegrityError as error:  # another process put it first, just now
-            if not await self._changed(key, wanted):
-                raise Unavailable("The database does not take the message.") from error
-
-    async def _changed(self, key: str, wanted: dict[str, Any]) -> bool:
-        """Update the row if it is there; False when it is not."""
-        c = messages.c
-        async with self._transaction() as connection:
-            query = select(messages).where(c.key == key).with_for_update()
-            row = (await connection.execute(query)).mappings().one_or_none()
-            if row is not None and any(row[name] != value for name, value in wanted.items()):
-                await connection.execute(update(messages).where(c.key == key).values(wanted=c.wanted + 1, **wanted))
-        return row is not None
+        own = {"key": key, "id": f"rb-{uuid4().hex[:20]}", "wanted": 1, "sent": 0, "ts": "", "error": "", **_LOOSE}
+        new = {**own, **place, **wanted, "created_at": self._clock.now()}
+        async with self._store.writing() as session:
+            if await self._insert(session, messages, new):
+                return
+            there = (await session.execute(select(messages).where(c.key == key).with_for_update())).mappings().one()
+            if any(there[name] != value for name, value in wanted.items()):
+                await session.execute(update(messages).where(c.key == key).values(wanted=c.wanted + 1, **wanted))
 
     async def get(self, key: str) -> Row | None:
         """Return the message of that key."""
@@ -156,14 +117,11 @@ class SqlMessages(_Store):
 
     async def _rows(self, which: ColumnElement[bool]) -> list[Row]:
         parent = messages.alias("parent")
-        query = (
-            select(messages, func.coalesce(parent.c.ts, "").label("parent_ts"))
-            .outerjoin(parent, and_(parent.c.key == messages.c.thread_key, messages.c.thread_key != ""))
-            .where(which)
-            .order_by(messages.c.created_at, messages.c.key)
-        )
-        async with self._transaction() as connection:
-            return [_row(one) for one in (await connection.execute(query)).mappings()]
+        under = and_(messages.c.thread_key != "", parent.c.key == messages.c.thread_key)
+        query = select(messages, func.coalesce(parent.c.ts, "").label("parent_ts")).outerjoin(parent, under)
+        async with self._store.reading() as session:
+            found = await session.execute(query.where(which).order_by(messages.c.created_at, messages.c.key))
+            return [_row(dict(one)) for one in found.mappings()]
 
     async def intend(self, key: str) -> bool:
         """Note that it is being sent, now; False when another process is at it."""
@@ -184,23 +142,21 @@ class SqlMessages(_Store):
         await self._note(messages.c.key == key, error=error, **_LOOSE)
 
     async def _note(self, which: ColumnElement[bool], **values: Any) -> bool:
-        async with self._transaction() as connection:
-            return bool((await connection.execute(update(messages).where(which).values(**values))).rowcount)
+        async with self._store.writing() as session:
+            changed: Any = await session.execute(update(messages).where(which).values(**values))
+            return bool(changed.rowcount)
 
 
-_LOOSE: dict[str, Any] = {"holder": "", "held_until": None}
-
-
-def _columns(wish: Wish) -> dict[str, Any]:
-    """Return what of a wish may change."""
+def _contents(wish: Wish) -> dict[str, Any]:
+    """Return what a later wish may change."""
     file = dataclasses.asdict(wish.file) if wish.file else None
     blocks = [dict(one) for one in wish.blocks]
     return {"text": wish.text, "blocks": blocks, "broadcast": wish.broadcast, "final": wish.final, "file": file}
 
 
-def _row(row: Any) -> Row:
+def _row(row: Mapping[str, Any]) -> Row:
     file = Attachment(**row["file"]) if row["file"] else None
     names = ("text", "blocks", "channel", "thread_key", "thread", "broadcast", "final")
-    wish = Wish(**{name: row[name] for name in names}, file=file)
     own = ("key", "id", "wanted", "sent", "ts", "intended_at", "created_at", "parent_ts", "error")
+    wish = Wish(**{name: row[name] for name in names}, file=file)
     return Row(wish=wish, **{name: row[name] for name in own})

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
-from bot.slack.api import SlackSays, told
+from bot.slack.api import SlackBusy, SlackSays, SlackSilent, told
 from bot.slack.fit import as_dicts, fit
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 _ELSEWHERE = {"not_in_channel", "channel_not_found", "user_not_in_channel"}
 _OK = 200
+_TRIES = 4
 
 
 class SlackVoice:
@@ -35,6 +37,20 @@ class SlackVoice:
         body: dict[str, Any] = {"text": fitted.text} | ({"blocks": fitted.blocks} if blocks else {})
         if place.response_url and not place.thread and await self._sent_back(place.response_url, body):
             return
+        await self._patiently(place, body)
+
+    async def _patiently(self, place: Place, body: Mapping[str, Any]) -> None:
+        """Try a few times: saying it twice in private does no harm, not answering does."""
+        for attempt in range(_TRIES):
+            try:
+                return await self._say_there(place, body)
+            except (SlackBusy, SlackSilent) as error:
+                if attempt == _TRIES - 1:
+                    raise
+                await asyncio.sleep(min(getattr(error, "retry_after", 0.5 * 2**attempt), 30.0))
+        return None
+
+    async def _say_there(self, place: Place, body: Mapping[str, Any]) -> None:
         channel = place.channel or self._channel
         try:
             with told("answer you there"):

@@ -144,6 +144,8 @@ class WebApi:
             raise Refusal("missing_scope", [f"needed {sorted(needed)}"])
 
     def _channel(self, channel: str, *, member: bool = True) -> str:
+        if any(channel in members for members in self.channels.values()):
+            return channel  # a person's id: their direct messages
         if channel not in self.channels:
             raise Refusal("channel_not_found")
         if member and BOT_USER not in self.channels[channel]:

@@ -249,3 +249,33 @@ async def test_slacks_challenge_is_answered(slack: StrictSlack, mode: str) -> No
         delivery = await slack.deliver("events_api", challenge)
         assert await delivery.acknowledged() in ({"challenge": "abc"}, {})
         assert slack.count("auth.test") == 0
+
+
+async def test_a_private_answer_waits_as_long_as_slack_asks(slack: StrictSlack, mode: str) -> None:
+    slack.trouble.limited["chat.postEphemeral"] = (2, 0.1)
+    async with running_bot(slack, mode=mode):
+        await slack.mention("U01REL", "ping", channel=CHANNEL)
+        await until(lambda: whispers(slack) == ["pong"])
+
+
+async def test_where_the_bot_may_not_speak_the_answer_is_a_direct_message(slack: StrictSlack, mode: str) -> None:
+    async with running_bot(slack, mode=mode):
+        slack.channels[CHANNEL].discard("U0BOT")
+        slack.urls.clear()
+        delivery = await slack.command("U01REL", "ping", channel=CHANNEL)
+        slack.urls.clear()
+        await delivery.acknowledged()
+        await until(
+            lambda: whispers(slack) == ["pong"] or [one["text"] for one in slack.messages["U01REL"]] == ["pong"]
+        )
+
+
+async def test_a_payload_that_makes_no_sense_is_not_acknowledged_and_harms_nobody(
+    slack: StrictSlack, mode: str
+) -> None:
+    async with running_bot(slack, mode=mode) as bot:
+        odd = await slack.deliver("interactive", {"type": "block_actions", "actions": ["?"], "user": 7})
+        await slack.command("U01REL", "ping", channel=CHANNEL)
+        await until(lambda: whispers(slack) == ["pong"])
+    assert odd.acks == []
+    assert len(bot.requests.rows) == 1

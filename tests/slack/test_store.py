@@ -7,20 +7,18 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import insert
 
 from bot.domain.errors import Unavailable
+from bot.engine.store import Store
 from bot.slack.context import Attachment
 from bot.slack.envelope import Envelope
 from bot.slack.outbox import Wish
 from bot.slack.store import HELD, SqlIntake, SqlMessages
-from bot.slack.tables import messages, metadata
+from bot.slack.tables import metadata
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
-
-    from sqlalchemy.ext.asyncio import AsyncEngine
 
 
 class HandClock:
@@ -45,14 +43,9 @@ def clock() -> HandClock:
 
 
 @pytest.fixture
-async def engine(tmp_path: Path) -> AsyncIterator[AsyncEngine]:
-    from sqlalchemy.ext.asyncio import create_async_engine
-
-    made = create_async_engine(f"sqlite+aiosqlite:///{tmp_path / 'bot.sqlite'}")
-    async with made.begin() as connection:
-        await connection.run_sync(metadata.create_all)
-    yield made
-    await made.dispose()
+async def store(tmp_path: Path) -> AsyncIterator[Store]:
+    async with Store(f"sqlite+aiosqlite:///{tmp_path / 'bot.sqlite'}") as opened:
+        yield opened
 
 
 def request(number: int = 1) -> Envelope:
@@ -63,14 +56,15 @@ def wish(text: str = "hello", **more: Any) -> Wish:
     return Wish(text, [{"type": "divider"}], "C1", **more)
 
 
-async def test_a_request_is_taken_once_however_often_it_comes_at_once(engine: AsyncEngine, clock: HandClock) -> None:
-    store = SqlIntake(engine, clock=clock, alone=True)
-    taken = await asyncio.gather(*(store.take(request()) for _ in range(5)))
+async def test_a_request_is_taken_once_however_often_it_comes_at_once(store: Store, clock: HandClock) -> None:
+    intake = SqlIntake(store, clock=clock)
+    taken = await asyncio.gather(*(intake.take(request()) for _ in range(5)))
     assert sorted(taken) == [False, False, False, False, True]
 
 
-async def test_what_a_process_works_on_is_nobody_elses_until_it_is_gone(engine: AsyncEngine, clock: HandClock) -> None:
-    one, two = (SqlIntake(engine, clock=clock, alone=False) for _ in range(2))
+async def test_what_a_process_works_on_is_nobody_elses_until_it_is_gone(store: Store, clock: HandClock) -> None:
+    store.sqlite = False  # both dialects know the statements that are used
+    one, two = (SqlIntake(store, clock=clock) for _ in range(2))
     await one.take(request())
     assert await one.claim() == []
     assert await two.claim() == []
@@ -84,24 +78,24 @@ async def test_what_a_process_works_on_is_nobody_elses_until_it_is_gone(engine: 
 
 
 async def test_after_a_restart_alone_it_is_picked_up_at_once_and_not_once_finished(
-    engine: AsyncEngine, clock: HandClock
+    store: Store, clock: HandClock
 ) -> None:
-    await SqlIntake(engine, clock=clock, alone=True).take(request())
-    second = SqlIntake(engine, clock=clock, alone=True)
+    await SqlIntake(store, clock=clock).take(request())
+    second = SqlIntake(store, clock=clock)
     assert await second.claim() == [(request(), 2)]
     await second.finish("cmd-1")
-    third = SqlIntake(engine, clock=clock, alone=True)
+    third = SqlIntake(store, clock=clock)
     assert await third.claim() == []
     assert await third.take(request()) is False
 
 
-async def test_a_message_keeps_its_id_and_place_and_counts_its_changes(engine: AsyncEngine, clock: HandClock) -> None:
-    store = SqlMessages(engine, clock=clock, alone=True)
-    await store.put("R1", wish(file=Attachment("log.txt", "lines")))
-    first = await store.get("R1")
-    await store.put("R1", wish(file=Attachment("log.txt", "lines")))
-    await store.put("R1", Wish("changed", [], "C2", thread="9.9", final=True))
-    second = await store.get("R1")
+async def test_a_message_keeps_its_id_and_place_and_counts_its_changes(store: Store, clock: HandClock) -> None:
+    messages = SqlMessages(store, clock=clock)
+    await messages.put("R1", wish(file=Attachment("log.txt", "lines")))
+    first = await messages.get("R1")
+    await messages.put("R1", wish(file=Attachment("log.txt", "lines")))
+    await messages.put("R1", Wish("changed", [], "C2", thread="9.9", final=True))
+    second = await messages.get("R1")
     assert first is not None
     assert second is not None
     assert (first.wanted, second.wanted) == (1, 2)
@@ -112,37 +106,40 @@ async def test_a_message_keeps_its_id_and_place_and_counts_its_changes(engine: A
 
 
 async def test_what_slack_has_not_is_pending_in_its_order_with_the_thread_it_belongs_to(
-    engine: AsyncEngine, clock: HandClock
+    store: Store, clock: HandClock
 ) -> None:
-    store = SqlMessages(engine, clock=clock, alone=True)
+    messages = SqlMessages(store, clock=clock)
     for key, under in (("R1", ""), ("R1/a", "R1"), ("R1/b", "R1")):
-        await store.put(key, wish(thread_key=under))
+        await messages.put(key, wish(thread_key=under))
         clock.at += timedelta(seconds=1)
-    assert [(row.key, row.ready) for row in await store.pending()] == [("R1", True), ("R1/a", False), ("R1/b", False)]
-    await store.confirm("R1", ts="17.1", sent=1)
-    assert [(row.key, row.thread) for row in await store.pending()] == [("R1/a", "17.1"), ("R1/b", "17.1")]
+    assert [(row.key, row.ready) for row in await messages.pending()] == [
+        ("R1", True),
+        ("R1/a", False),
+        ("R1/b", False),
+    ]
+    await messages.confirm("R1", ts="17.1", sent=1)
+    assert [(row.key, row.thread) for row in await messages.pending()] == [("R1/a", "17.1"), ("R1/b", "17.1")]
 
 
-async def test_the_first_intent_is_remembered_until_slack_surely_has_it_not(
-    engine: AsyncEngine, clock: HandClock
-) -> None:
-    store = SqlMessages(engine, clock=clock, alone=True)
-    await store.put("R1", wish())
+async def test_the_first_intent_is_remembered_until_slack_surely_has_it_not(store: Store, clock: HandClock) -> None:
+    messages = SqlMessages(store, clock=clock)
+    await messages.put("R1", wish())
     started = clock.at
-    assert await store.intend("R1")
+    assert await messages.intend("R1")
     clock.at += timedelta(seconds=5)
-    assert await store.intend("R1")
-    row = await store.get("R1")
+    assert await messages.intend("R1")
+    row = await messages.get("R1")
     assert row is not None
     assert row.intended_at == started
-    await store.forget("R1")
-    row = await store.get("R1")
+    await messages.forget("R1")
+    row = await messages.get("R1")
     assert row is not None
     assert row.intended_at is None
 
 
-async def test_two_processes_do_not_send_one_message_at_once(engine: AsyncEngine, clock: HandClock) -> None:
-    one, two = (SqlMessages(engine, clock=clock, alone=False) for _ in range(2))
+async def test_two_processes_do_not_send_one_message_at_once(store: Store, clock: HandClock) -> None:
+    store.sqlite = False
+    one, two = (SqlMessages(store, clock=clock) for _ in range(2))
     await one.put("R1", wish())
     assert await one.intend("R1")
     assert not await two.intend("R1")
@@ -152,23 +149,18 @@ async def test_two_processes_do_not_send_one_message_at_once(engine: AsyncEngine
     assert await one.intend("R1")
 
 
-async def test_a_database_that_is_gone_is_unavailable_with_a_hint(engine: AsyncEngine, clock: HandClock) -> None:
-    async with engine.begin() as connection:
+async def test_a_database_that_is_gone_is_unavailable_with_a_hint(store: Store, clock: HandClock) -> None:
+    assert store._engine is not None
+    async with store._engine.begin() as connection:
         await connection.run_sync(metadata.drop_all)
     with pytest.raises(Unavailable) as gone:
-        await SqlMessages(engine, clock=clock, alone=True).put("R1", wish())
+        await SqlMessages(store, clock=clock).put("R1", wish())
     assert gone.value.hint
     with pytest.raises(Unavailable):
-        await SqlIntake(engine, clock=clock, alone=True).take(request())
+        await SqlIntake(store, clock=clock).take(request())
 
 
-async def test_a_message_put_twice_at_once_is_one(engine: AsyncEngine, clock: HandClock) -> None:
-    stores = [SqlMessages(engine, clock=clock, alone=False) for _ in range(2)]
-    await asyncio.gather(*(store.put("R1", wish(f"text {at}")) for at, store in enumerate(stores)))
+async def test_a_message_put_twice_at_once_is_one(store: Store, clock: HandClock) -> None:
+    stores = [SqlMessages(store, clock=clock) for _ in range(2)]
+    await asyncio.gather(*(one.put("R1", wish(f"text {at}")) for at, one in enumerate(stores)))
     assert len(await stores[0].pending()) == 1
-
-
-def test_every_column_is_written_by_put() -> None:
-    optional = {"intended_at", "held_until", "file"}
-    assert {column.name for column in messages.columns if column.nullable} == optional
-    assert insert(messages) is not None
