@@ -31,6 +31,7 @@ class Problem:
     hint: str = ""
     changed: str = ""
     ours: bool = False
+    unskippable: bool = False  # a changed host key, say: no role may step over it
 
 
 @dataclass(frozen=True, slots=True)

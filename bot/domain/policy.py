@@ -1,0 +1,51 @@
+"""Who may do what. Nobody may anything unless a role of theirs says so; an admin may everything."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bot.domain.errors import NotAllowed
+from bot.domain.release import DecisionKind
+
+if TYPE_CHECKING:
+    from bot.domain.readmodel import Person
+
+DECIDES: dict[DecisionKind, frozenset[str]] = {
+    DecisionKind.APPROVE: frozenset({"releaser", "approver"}),
+    DecisionKind.REJECT: frozenset({"releaser", "approver"}),
+    DecisionKind.DONE: frozenset({"releaser", "approver"}),
+    DecisionKind.RETRY: frozenset({"releaser"}),
+    DecisionKind.SKIP: frozenset({"releaser"}),
+    DecisionKind.PAUSE: frozenset({"releaser", "approver"}),
+    DecisionKind.RESUME: frozenset({"releaser"}),
+    DecisionKind.ABORT: frozenset({"releaser", "approver"}),
+    DecisionKind.ROLL_BACK: frozenset({"releaser"}),
+}
+
+
+def may_decide(person: Person, kind: DecisionKind) -> bool:
+    """Tell whether one of the person's roles lets them decide so."""
+    return bool(person.roles & (DECIDES[kind] | {"admin"}))
+
+
+def demand(person: Person, kind: DecisionKind) -> None:
+    """Raise `NotAllowed`, naming the roles that may, unless the person may decide so."""
+    if not may_decide(person, kind):
+        roles = " or ".join(sorted(DECIDES[kind] | {"admin"}))
+        raise NotAllowed(
+            f"To {kind.replace('_', ' ')} needs the role {roles}; nothing was done.", hint="/release whoami"
+        )
+
+
+def demand_skip(person: Person, *, skip: str) -> None:
+    """Raise `NotAllowed` unless the step may be skipped, and by this person: ``skip`` is never, approver or releaser."""
+    if skip == "never":
+        raise NotAllowed("This step is never skipped; nothing was done.", hint="retry, or abort the release")
+    demand(person, DecisionKind.SKIP) if skip == "releaser" else _demand_role(person, skip)
+
+
+def _demand_role(person: Person, role: str) -> None:
+    if not person.roles & {role, "admin"}:
+        raise NotAllowed(
+            f"Only an {role} or an admin skips this step; nothing was done.", hint="ask one of them, or retry"
+        )

@@ -1,0 +1,35 @@
+"""The tables' version: Alembic's migrations, run by the bot itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+FOLDER = Path(__file__).resolve().parent.parent / "migrations"
+
+
+async def upgrade(engine: AsyncEngine, revision: str = "head") -> None:
+    """Bring the tables to a revision. Data stays; running it again changes nothing."""
+    async with engine.begin() as connection:
+        await connection.run_sync(_upgrade, revision)
+
+
+async def current(engine: AsyncEngine) -> str:
+    """Return the revision of the tables, empty for an empty database."""
+    async with engine.connect() as connection:
+        return await connection.run_sync(lambda one: MigrationContext.configure(one).get_current_revision() or "")
+
+
+def _upgrade(connection: Connection, revision: str) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(FOLDER).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    command.upgrade(config, revision)

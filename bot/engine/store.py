@@ -1,0 +1,187 @@
+"""The database: SQLite on a local disk, held by one process, or PostgreSQL shared by several."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from sqlalchemy import event, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+
+from bot.domain.errors import BadSettings, Conflict, Unavailable
+from bot.engine import schema
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+_BUSY = 5000  # milliseconds that SQLite waits for another writer
+_EVENTS = 7_261_001  # PostgreSQL's advisory lock that keeps events in the order of their numbers
+
+
+class StoreUnavailable(Unavailable):
+    """The bot's own database does not answer, or cannot write."""
+
+
+class Store:
+    """Transactions, and nothing else. Every failure of the database becomes `StoreUnavailable` here."""
+
+    def __init__(self, url: str) -> None:
+        """``url`` is an SQLAlchemy URL; raises `BadSettings` for a database that is neither SQLite nor PostgreSQL."""
+        self._url = make_url(url)
+        self.sqlite = self._url.get_backend_name() == "sqlite"
+        if not self.sqlite and self._url.get_driver_name() != "asyncpg":
+            raise BadSettings(
+                f"database.url names {self._url.drivername}; expected sqlite+aiosqlite or postgresql+asyncpg.",
+                hint="releasebot config example",
+            )
+        self._lock: Any = None
+        self._engine: AsyncEngine | None = None
+        self._write: async_sessionmaker[AsyncSession] | None = None
+        self._read: async_sessionmaker[AsyncSession] | None = None
+
+    async def open(self) -> Self:
+        """Take the lock file (SQLite), connect, and bring the tables to this version.
+
+        Raises `Conflict` naming the process that has the file, `StoreUnavailable` when the database does not answer.
+        """
+        if self.sqlite:
+            self._take_lock()
+        try:
+            self._engine = engine(self._url.render_as_string(hide_password=False))
+            async with translated():
+                await schema.upgrade(self._engine)
+        except BaseException:
+            await self.close()
+            raise
+        self._write = async_sessionmaker(self._engine, expire_on_commit=False)
+        self._read = async_sessionmaker(self._engine.execution_options(readonly=True), expire_on_commit=False)
+        return self
+
+    async def close(self) -> None:
+        """Disconnect, and give the lock file back."""
+        if self._engine is not None:
+            await self._engine.dispose()
+            self._engine = None
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    async def __aenter__(self) -> Self:
+        """Open."""
+        return await self.open()
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close."""
+        await self.close()
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[AsyncSession]:
+        """Open a transaction that commits at its end; nothing of it stays when it raises."""
+        if self._write is None:
+            raise StoreUnavailable("The database is closed.")
+        async with translated(), self._write.begin() as session:
+            yield session
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncSession]:
+        """Open a transaction that sees one moment and writes nothing."""
+        if self._read is None:
+            raise StoreUnavailable("The database is closed.")
+        async with translated(), self._read.begin() as session:
+            yield session
+
+    async def order_events(self, session: AsyncSession) -> None:
+        """Let no two transactions number events at once: a reader that has seen number n has then seen all before it."""
+        if not self.sqlite:
+            await session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _EVENTS})
+
+    async def answers(self) -> None:
+        """Raise `StoreUnavailable` unless the database answers."""
+        async with self.reading() as session:
+            await session.execute(text("SELECT 1"))
+
+    def _take_lock(self) -> None:
+        file = self._url.database
+        if not file or file == ":memory:":
+            raise BadSettings(
+                "database.url names no file; a release must outlive the process.", hint="releasebot config example"
+            )
+        path = Path(f"{file}.lock")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            lock = path.open("a+")
+        except OSError as error:
+            raise StoreUnavailable(
+                f"Cannot open {path}: {error.strerror}.", hint="check database.url and the disk"
+            ) from error
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            lock.seek(0)
+            holder = lock.read().strip() or "another process"
+            lock.close()
+            raise Conflict(
+                f"{file} is in use by process {holder}.", hint="one bot at a time on SQLite; use PostgreSQL for several"
+            ) from error
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        self._lock = lock
+
+
+def engine(url: str) -> AsyncEngine:
+    """Make an engine. SQLite: WAL, full synchronisation, foreign keys, and writers that take their turn at BEGIN."""
+    if not url.startswith("sqlite"):
+        return create_async_engine(
+            url, pool_pre_ping=True, pool_size=10, connect_args={"timeout": 5, "command_timeout": 30}
+        )
+    made = create_async_engine(url)
+
+    def on_connect(connection: Any, _record: object) -> None:
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={_BUSY}"):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    def on_begin(connection: Any) -> None:
+        readonly = connection.get_execution_options().get("readonly")
+        connection.exec_driver_sql("BEGIN" if readonly else "BEGIN IMMEDIATE")
+
+    event.listen(made.sync_engine, "connect", on_connect)
+    event.listen(made.sync_engine, "begin", on_begin)
+    return made
+
+
+@asynccontextmanager
+async def translated() -> AsyncIterator[None]:
+    """Turn what the database driver raises into a sentence."""
+    try:
+        yield
+    except (TimeoutError, SQLAlchemyError, OSError) as error:
+        if isinstance(error, SQLAlchemyError) and not isinstance(error, DBAPIError):
+            raise  # wrong use of SQLAlchemy is a bug of ours
+        raise StoreUnavailable(_sentence(str(error).lower()), hint=_hint(str(error).lower())) from error
+
+
+def _sentence(why: str) -> str:
+    if "disk is full" in why or "no space left" in why or "disk full" in why:
+        return "The bot's disk is full: nothing can be written down, so nothing is done."
+    if "locked" in why:
+        return "The bot's database is locked by another process."
+    if "readonly" in why or "read-only" in why:
+        return "The bot's database cannot be written to."
+    return "The bot's database does not answer."
+
+
+def _hint(why: str) -> str:
+    if "full" in why or "no space" in why:
+        return "make room on the bot's disk; the release goes on by itself"
+    if "locked" in why:
+        return "end the program that has the database file open; the release goes on by itself"
+    return "releasebot doctor --only database"

@@ -1,0 +1,13 @@
+"""Alembic's entry: works on the connection that `bot.engine.schema` hands it."""
+
+from __future__ import annotations
+
+from alembic import context
+
+from bot.engine.tables import Base
+from bot.slack.tables import metadata
+
+connection = context.config.attributes["connection"]
+context.configure(connection=connection, target_metadata=[Base.metadata, metadata], render_as_batch=connection.dialect.name == "sqlite")
+with context.begin_transaction():
+    context.run_migrations()
