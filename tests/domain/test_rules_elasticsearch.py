@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from bot.domain.findings import Kind, Severity
@@ -8,16 +10,19 @@ from bot.reviewing import review_range
 from tests.domain.exporters import Exporter, Layout, Write, source
 from tests.domain.memory_history import MemoryHistory
 
+if TYPE_CHECKING:
+    from bot.domain.review import Review
+
 RESOLVERS = "metaspace/graphql/src/modules/annotation/controller/Annotation.ts"
 SCHEMA = "metaspace/graphql/schemas/annotation.graphql"
 
 
-def review(old: str, new: str, **files: str):
+def review(old: str, new: str, **files: str) -> Review:
     extra = {RESOLVERS: files.get("resolver", ""), SCHEMA: files.get("schema", "type Annotation { id: ID! }")}
     return review_range(MemoryHistory({ES_EXPORT: old, **extra}, {ES_EXPORT: new, **extra}), base="a", head="b")
 
 
-def subjects(found, *kinds: Kind) -> list[str]:
+def subjects(found: Review, *kinds: Kind) -> list[str]:
     return [finding.subject for finding in found.of_kind(*kinds)]
 
 
@@ -107,7 +112,11 @@ def test_a_changed_helper_changes_the_value_of_what_it_feeds() -> None:
 def test_a_changed_analyzer_concerns_the_fields_that_use_it() -> None:
     mapping = {"ds_name": {"type": "text", "analyzer": "names"}, "msm": {"type": "float"}}
     one = source(Exporter(mapping=mapping, columns={"ds_name": "m.name", "msm": "m.msm"}), Layout(two_indices=False))
-    settings = 'body = {"settings": {"index": {"analysis": {"analyzer": {"names": {"filter": ["lowercase", "split"]}}, "filter": {"split": {"type": "word_delimiter"}}}}}, '
+    analysis = {
+        "analyzer": {"names": {"filter": ["lowercase", "split"]}},
+        "filter": {"split": {"type": "word_delimiter"}},
+    }
+    settings = f'body = {{"settings": {{"index": {{"analysis": {analysis!r}}}}}, '
     one = one.replace("body = {", settings)
     found = review(one, one.replace("word_delimiter", "word_delimiter_graph"))
     assert subjects(found, Kind.ES_MAPPING_CHANGED) == ["ds_name"]

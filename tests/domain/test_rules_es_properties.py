@@ -119,12 +119,13 @@ def test_an_edit_that_matters_is_told_however_the_module_is_rearranged(
 
 
 @relaxed
-@given(exporters, layouts, layouts, st.sampled_from(NAMES), values, forms)
+@given(exporters, st.tuples(layouts, layouts), st.builds(Write, st.sampled_from(NAMES), values, forms))
 def test_every_form_of_writing_a_new_field_is_seen(
-    exporter: Exporter, first: Layout, second: Layout, name: str, value: str, form: str
+    exporter: Exporter, both: tuple[Layout, Layout], write: Write
 ) -> None:
-    assume(name not in {write.name for write in exporter.writes})
-    new = replace(exporter, writes=(*exporter.writes, Write(name, value, form)))
+    (first, second), name, form = both, write.name, write.form
+    assume(name not in {each.name for each in exporter.writes})
+    new = replace(exporter, writes=(*exporter.writes, write))
     expected = {(Kind.ES_FIELD_ADDED, name)} | ({(Kind.ES_FIELD_ADDED, f"{name}_2")} if form == "tuple" else set())
     seen = told(exporter, new, first=first, second=second)
     outer = {(kind, subject.split(".")[0]) for kind, subject in seen}

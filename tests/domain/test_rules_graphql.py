@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from bot.domain.findings import Kind, Severity
-from bot.domain.review import Review
 from bot.reviewing import review_range
 from tests.domain.memory_history import MemoryHistory
+
+if TYPE_CHECKING:
+    from bot.domain.review import Review
 
 FOLDER = "metaspace/graphql/schemas/"
 RESOLVERS = "metaspace/graphql/src/modules/annotation/controller/Annotation.ts"

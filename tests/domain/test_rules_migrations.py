@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from bot.domain.findings import Finding, Kind, Severity
-from bot.domain.review import Review
 from bot.domain.rules.migration_sql import Weight, effects
 from bot.domain.rules.paths import ENGINE_MIGRATIONS, ENGINE_SCRIPTS, ES_EXPORT, GRAPHQL_MIGRATIONS
 from bot.reviewing import review_range
 from tests.domain.exporters import Exporter, Layout, source
 from tests.domain.memory_history import MemoryHistory
+
+if TYPE_CHECKING:
+    from bot.domain.review import Review
 
 
 def typeorm(sql: str, down: str = "DROP TABLE x") -> str:

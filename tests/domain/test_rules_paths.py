@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from bot.domain.changes import Change, Status
 from bot.domain.findings import Kind, Severity
-from bot.domain.review import Review
 from bot.domain.rules.paths import kinds
 from bot.reviewing import review_range
 from tests.domain.memory_history import MemoryHistory
+
+if TYPE_CHECKING:
+    from bot.domain.review import Review
 
 TEMPLATE = "metaspace/engine/conf/config.json.template"
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bot.domain.rules import es_sql
-from bot.domain.rules.es_flow import ANNOTATION, DATASET, Code, Flow
+from bot.domain.rules.es_code import Code
+from bot.domain.rules.es_flow import ANNOTATION, DATASET, Flow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -17,7 +17,7 @@ from bot.domain.rules.es_flow import ANNOTATION, DATASET
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from bot.domain.rules.es_flow import Code
+    from bot.domain.rules.es_code import Code
 
 _DEEPEST = 12
 _ROLES = (DATASET, ANNOTATION)
@@ -101,6 +101,10 @@ class _Run:
             for inner, _ in branches(statement):
                 self.carry_out(inner)
 
+    def known(self, node: ast.expr) -> Any:
+        """The value of an expression; UNKNOWN where only a run could tell."""
+        return self._value(node)
+
     def _store(self, target: ast.expr, value: Any) -> None:
         if isinstance(target, ast.Name):
             self._values[target.id] = value
@@ -109,7 +113,7 @@ class _Run:
             if isinstance(holder, dict) and isinstance(key, str):
                 holder[key] = value
 
-    def _value(self, node: ast.expr) -> Any:
+    def _value(self, node: ast.expr) -> Any:  # noqa: PLR0911 - one return a case
         match node:
             case ast.Constant(value=value):
                 return value
@@ -138,7 +142,7 @@ class _Run:
         constant = self._code.constants.get(name)
         if constant is None or self._depth > _DEEPEST:
             return UNKNOWN
-        return _Run(self._code, self._name, depth=self._depth + 1)._value(constant)
+        return _Run(self._code, self._name, depth=self._depth + 1).known(constant)
 
     def _dict(self, node: ast.Dict) -> dict[str, Any]:
         result: dict[str, Any] = {}

@@ -12,8 +12,8 @@ from bot.domain.rules.es_documents import Guard, branches
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from bot.domain.rules.es_code import Code
     from bot.domain.rules.es_documents import Documents
-    from bot.domain.rules.es_flow import Code
 
 _MUTATORS = frozenset(
     {"append", "extend", "update", "add", "insert", "setdefault", "pop", "remove", "sort", "clear", "discard"}
@@ -67,7 +67,7 @@ def bindings(documents: Documents) -> Bindings:
     return found
 
 
-def _bound(statement: ast.stmt, guards: tuple[Guard, ...]) -> Iterator[tuple[str, Binding]]:
+def _bound(statement: ast.stmt, guards: tuple[Guard, ...]) -> Iterator[tuple[str, Binding]]:  # noqa: C901 - one branch a form of statement
     match statement:
         case ast.Assign(targets=targets, value=value):
             for target in targets:

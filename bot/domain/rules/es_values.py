@@ -103,7 +103,7 @@ class Values:
         finally:
             scope.depth -= 1
 
-    def _say_node(self, node: ast.AST, scope: _Scope) -> str:
+    def _say_node(self, node: ast.AST, scope: _Scope) -> str:  # noqa: PLR0911 - one return a case
         match node:
             case ast.Name(id=name):
                 return self._say_name(name, scope)
@@ -155,7 +155,7 @@ class Values:
             return self._say(self._code.constants[name], scope)
         return self._code.imports.get(name, name).rsplit(".", 1)[-1]
 
-    def _say_call(self, call: ast.Call, scope: _Scope) -> str:
+    def _say_call(self, call: ast.Call, scope: _Scope) -> str:  # noqa: PLR0911 - one return a case
         match call.func:
             case ast.Attribute(value=ast.Constant(value=str(pattern)), attr="format"):
                 return _formatted(pattern, [self._say(value, scope) for value in call.args])

@@ -41,9 +41,8 @@ class Effect:
 
 _NAME = r'((?:"?[\w]+"?\.)?"?[\w]+"?)'
 # now() is stable, not volatile: PostgreSQL evaluates it once, and rewrites nothing.
-_VOLATILE = re.compile(
-    r"\b(clock_timestamp|random|uuid_generate_\w+|gen_random_uuid|nextval)\s*\(|serial\b|generated\b.*\bas\b",
-    re.IGNORECASE,
+_VOLATILE = (
+    r"(?:\b(?:clock_timestamp|random|uuid_generate_\w+|gen_random_uuid|nextval)\s*\(|serial\b|generated\b.*\bas\b)"
 )
 _LITERAL = re.compile(
     r"`(?P<back>(?:[^`\\]|\\.)*)`|'''(?P<t1>.*?)'''|\"\"\"(?P<t2>.*?)\"\"\"|\"(?P<d>(?:[^\"\\\n]|\\.)*)\"|'(?P<s>(?:[^'\\\n]|\\.)*)'",
@@ -77,67 +76,77 @@ def _from_sql(sql: str, first_line: int) -> Iterator[Effect]:
             yield from _effects_of(squeezed, first_line)
 
 
+_COLUMN = r'"?(?!(?:column|constraint)\b)(\w+)"?'
+
+
+def _pattern(text: str) -> re.Pattern[str]:
+    """A pattern in which NAME stands for a table and COLUMN for a column."""
+    return re.compile(
+        text.replace("NAME", _NAME).replace("COLUMN", _COLUMN).replace("VOLATILE", _VOLATILE), re.IGNORECASE
+    )
+
+
+_UPDATE = _pattern(r"update (?:only )?NAME(?: (?:as )?(?!set\b)\w+)? set (.*)")
+_ALTER = _pattern("alter table (?:if exists )?(?:only )?NAME (.*)")
+_INSIDE = _pattern(r"\b(?:update NAME set|insert into NAME|delete from NAME )")
+_Form = tuple[re.Pattern[str], str, Weight, bool]
+_SIMPLE: tuple[_Form, ...] = tuple(
+    (_pattern(text), verb, weight, breaks)
+    for text, verb, weight, breaks in (
+        ("create (?:unlogged )?table (?:if not exists )?NAME", "creates", Weight.INSTANT, False),
+        ("drop table (?:if exists )?NAME", "drops", Weight.INSTANT, True),
+        ("truncate (?:table )?NAME", "empties", Weight.INSTANT, True),
+        ("create (?:unique )?index concurrently .*? on NAME", "indexes, others go on,", Weight.ROWS, False),
+        (r"create (?:unique )?index .*?\bon NAME", "indexes", Weight.SCAN, False),
+        (r"insert into NAME.*\bselect\b", "copies rows into", Weight.ROWS, False),
+        ("insert into NAME", "adds rows to", Weight.ROWS, False),
+        ("delete from NAME", "deletes rows of", Weight.ROWS, False),
+    )
+)
+_ALTERATIONS: tuple[_Form, ...] = tuple(
+    (_pattern(text), verb, weight, breaks)
+    for text, verb, weight, breaks in (
+        (r"add constraint .*(?:not valid|using index)", "adds a constraint to", Weight.INSTANT, False),
+        (r"add (?:constraint .*?)?foreign key", "adds a foreign key to", Weight.SCAN, False),
+        (r"add (?:constraint .*?)?primary key", "adds a primary key to", Weight.SCAN, False),
+        (r"add (?:constraint .*?)?unique", "adds a unique constraint to", Weight.SCAN, False),
+        (r"add (?:constraint .*?)?(?:check|exclude)", "adds a check to", Weight.SCAN, False),
+        (
+            r"add (?:column )?(?:if not exists )?COLUMN (?=.*VOLATILE)",
+            "adds a column with a computed default to",
+            Weight.REWRITE,
+            False,
+        ),
+        ("add (?:column )?(?:if not exists )?COLUMN ", "adds a column to", Weight.INSTANT, False),
+        (r"alter (?:column )?COLUMN (?:set data )?type\b", "changes a column's type in", Weight.REWRITE, True),
+        ("alter (?:column )?COLUMN set not null", "forbids null in", Weight.SCAN, False),
+        ("drop column (?:if exists )?COLUMN", "drops a column of", Weight.INSTANT, True),
+        ("rename to", "renames", Weight.INSTANT, True),
+        (r"rename (?:column )?COLUMN to COLUMN", "renames in", Weight.INSTANT, True),
+    )
+)
+
+
 def _effects_of(sql: str, line: int) -> Iterator[Effect]:
     for pattern, verb, weight, breaks in _SIMPLE:
         if match := pattern.match(sql):
             yield Effect(verb, _bare(match[1]), weight, breaks_old=breaks, line=line)
             return
-    if match := re.match(rf"update (?:only )?{_NAME}(?: (?:as )?(?!set\b)\w+)? set (.*)", sql, re.IGNORECASE):
+    if match := _UPDATE.match(sql):
         columns = re.findall(r'(?:^|,)\s*\(?\s*"?(\w+)"?\s*(?==)', _outside_brackets(match[2]))
         yield Effect("back-fills", _bare(match[1]), Weight.ROWS, tuple(dict.fromkeys(columns)), line=line)
-    elif match := re.match(rf"alter table (?:if exists )?(?:only )?{_NAME} (.*)", sql, re.IGNORECASE):
-        table = _bare(match[1])
-        for action in _split(match[2]):
-            yield _alteration(table, action, line)
-    elif match := re.search(rf"\b(?:update {_NAME} set|insert into {_NAME}|delete from {_NAME} )", sql, re.IGNORECASE):
+    elif match := _ALTER.match(sql):
+        yield from (_alteration(_bare(match[1]), action.strip(), line) for action in _split(match[2]))
+    elif match := _INSIDE.search(sql):
         yield Effect("back-fills", _bare(match[1] or match[2] or match[3]), Weight.ROWS, line=line)
 
 
-_SIMPLE = (
-    (
-        re.compile(rf"create (?:unlogged )?table (?:if not exists )?{_NAME}", re.IGNORECASE),
-        "creates",
-        Weight.INSTANT,
-        False,
-    ),
-    (re.compile(rf"drop table (?:if exists )?{_NAME}", re.IGNORECASE), "drops", Weight.INSTANT, True),
-    (re.compile(rf"truncate (?:table )?{_NAME}", re.IGNORECASE), "empties", Weight.INSTANT, True),
-    (
-        re.compile(rf"create (?:unique )?index concurrently .*? on {_NAME}", re.IGNORECASE),
-        "indexes, others go on,",
-        Weight.ROWS,
-        False,
-    ),
-    (re.compile(rf"create (?:unique )?index .*?\bon {_NAME}", re.IGNORECASE), "indexes", Weight.SCAN, False),
-    (re.compile(rf"insert into {_NAME}.*\bselect\b", re.IGNORECASE), "copies rows into", Weight.ROWS, False),
-    (re.compile(rf"insert into {_NAME}", re.IGNORECASE), "adds rows to", Weight.ROWS, False),
-    (re.compile(rf"delete from {_NAME}", re.IGNORECASE), "deletes rows of", Weight.ROWS, False),
-)
-
-
 def _alteration(table: str, action: str, line: int) -> Effect:
-    words = action.strip()
-    column = r'"?(?!(?:column|constraint)\b)(\w+)"?'
-    if match := re.match(rf"add constraint .*?(foreign key|check|unique|primary key|exclude)", words, re.IGNORECASE):
-        kind = match[1].lower()
-        weight = Weight.INSTANT if "not valid" in words.lower() or "using index" in words.lower() else Weight.SCAN
-        return Effect(f"adds a {kind} to", table, weight, line=line)
-    if re.match(r"add (?:primary|unique|foreign|check)", words, re.IGNORECASE):
-        return Effect("adds a constraint to", table, Weight.SCAN, line=line)
-    if match := re.match(rf"add (?:column )?(?:if not exists )?{column} (.*)", words, re.IGNORECASE):
-        rewrites = _VOLATILE.search(match[2]) is not None
-        verb = "adds a column with a computed default to" if rewrites else "adds a column to"
-        return Effect(verb, table, Weight.REWRITE if rewrites else Weight.INSTANT, (match[1],), line=line)
-    if match := re.match(rf"alter (?:column )?{column} (?:set data )?type\b", words, re.IGNORECASE):
-        return Effect("changes a column's type in", table, Weight.REWRITE, (match[1],), breaks_old=True, line=line)
-    if match := re.match(rf"alter (?:column )?{column} set not null", words, re.IGNORECASE):
-        return Effect("forbids null in", table, Weight.SCAN, (match[1],), line=line)
-    if match := re.match(rf"drop (?:column )(?:if exists )?{column}", words, re.IGNORECASE):
-        return Effect("drops a column of", table, Weight.INSTANT, (match[1],), breaks_old=True, line=line)
-    if match := re.match(rf"rename (?:column )?{column} to {column}", words, re.IGNORECASE):
-        return Effect("renames in", table, Weight.INSTANT, (match[1], match[2]), breaks_old=True, line=line)
-    if re.match(r"rename to", words, re.IGNORECASE):
-        return Effect("renames", table, Weight.INSTANT, breaks_old=True, line=line)
+    """The first form that fits; the last fits all."""
+    for pattern, verb, weight, breaks in _ALTERATIONS:
+        if match := pattern.match(action):
+            columns = tuple(group for group in match.groups() if group)
+            return Effect(verb, table, weight, columns, breaks_old=breaks, line=line)
     return Effect("alters", table, Weight.INSTANT, line=line)
 
 

@@ -12,47 +12,46 @@ import difflib
 import os
 import re
 import subprocess
-from dataclasses import dataclass
-from datetime import UTC, datetime
+import threading
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self
 
-from bot.domain.changes import Change, Commit, Range, Ref, Relation, Status, Tag
+from bot.domain.changes import Change, Range, Ref, Relation, Tag
 from bot.domain.errors import Unavailable, WrongUse
-from bot.domain.version import Version
+from integrations.history import parsing
+from integrations.history.process import Process
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from types import TracebackType
 
+    from bot.domain.version import Version
+
 _ENVIRONMENT = {"GIT_OPTIONAL_LOCKS": "0", "GIT_ALLOW_PROTOCOL": "", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
-_LOG_FORMAT = "%H%n%T%n%P%n%ct%n%an%n%ae%n%s"
-_END = b"=end of this pair="
 _GITHUB = re.compile(r"github\.com[:/]+([\w.-]+/[\w.-]+?)(?:\.git)?/?$")
 _POSSIBLE_NAME = re.compile(r"[^-:\s\x00-\x1f\x7f][^\s\x00-\x1f\x7f]{0,249}")
 
 
-@dataclass(frozen=True, slots=True)
-class _Node:
-    commit: Commit
-    tree: str
-    position: int
-
-
 class GitHistory:
-    """Implements `bot.domain.changes.History` over a clone at ``path``. Close it, or use it in a ``with`` block."""
+    """Implements `bot.domain.changes.History` over a clone at ``path``. Close it, or use it in a ``with`` block.
+
+    Several threads may ask: questions to a process are put one after another. Refs are looked up afresh for every comparison, so a
+    mirror may be fetched into meanwhile.
+    """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._environment = {**os.environ, **_ENVIRONMENT}
         for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY"):
             self._environment.pop(name, None)
         self._git_dir = _git_directory(Path(path), self._environment)
-        self._objects: _Process | None = None
-        self._differ: _Process | None = None
-        self._nodes: dict[str, _Node] = {}
+        self._objects: Process | None = None
+        self._differ: Process | None = None
+        self._nodes: dict[str, parsing.Node] = {}
         self._ancestors: dict[str, frozenset[str]] = {}
         self._trees: dict[str, tuple[tuple[str, str, bool], ...]] = {}
         self._tags: tuple[Tag, ...] | None = None
+        self._keep_tags = False
+        self._lock = threading.RLock()
         self._url: str | None = None
         self.shallow = (self._git_dir / "shallow").exists()
 
@@ -75,6 +74,12 @@ class GitHistory:
 
     def compare(self, *, base: str, head: str) -> Range:
         """What head has that base lacks. Raises WrongUse for unknown names, Unavailable for a damaged repository."""
+        with self._lock:
+            return self._compare(base, head)
+
+    def _compare(self, base: str, head: str) -> Range:
+        if not self._keep_tags:
+            self._tags = None
         old, new = self._resolve(base), self._resolve(head)
         self._load((old.sha, new.sha))
         merge_base, relation = self._relate(old.sha, new.sha)
@@ -104,7 +109,7 @@ class GitHistory:
             lines = self._run(
                 "for-each-ref", "--format=%(refname:strip=2)%09%(*objectname)%09%(objectname)", "refs/tags"
             )
-            self._tags = tuple(sorted(_parse_tags(lines), key=lambda tag: tag.version))
+            self._tags = tuple(sorted(parsing.parse_tags(lines), key=lambda tag: tag.version))
         return self._tags
 
     def version_at(self, *, commit: str) -> Version | None:
@@ -112,8 +117,9 @@ class GitHistory:
         marks = [tag.version for tag in self.version_tags() if tag.sha == commit]
         if marks:
             return max(marks)
-        self._load((commit,))
-        reached = self._reached(commit)
+        with self._lock:
+            self._load((commit,))
+            reached = self._reached(commit)
         return max((tag.version for tag in self.version_tags() if tag.sha in reached), default=None)
 
     def web_url(self) -> str:
@@ -129,7 +135,8 @@ class GitHistory:
         return ""
 
     def prefetch(self, commits: Iterable[str]) -> None:
-        """Read the graph behind many commits at once; only makes later questions faster."""
+        """Read the graph behind many commits at once, and keep the tags as they are now: for many questions in a row."""
+        self._keep_tags = True
         self._load(tuple(commits))
 
     # -- names and the graph
@@ -155,11 +162,17 @@ class GitHistory:
             return
         arguments = "\n".join([*wanted, *(f"^{sha}" for sha in self._ancestors)])
         text = self._run(
-            "log", "-z", "--no-show-signature", "--encoding=UTF-8", f"--format={_LOG_FORMAT}", "--stdin", feed=arguments
+            "log",
+            "-z",
+            "--no-show-signature",
+            "--encoding=UTF-8",
+            f"--format={parsing.LOG_FORMAT}",
+            "--stdin",
+            feed=arguments,
         )
         start = len(self._nodes)
         for position, record in enumerate(filter(None, text.split("\0"))):
-            node = _node(record, start + position)
+            node = parsing.node(record, start + position)
             self._nodes.setdefault(node.commit.sha, node)
 
     def _reached(self, tip: str) -> frozenset[str]:
@@ -202,7 +215,7 @@ class GitHistory:
         if self._differ is None:
             self._differ = self._start("diff-tree", "--stdin", "-r", "-z", "--raw", "--no-abbrev", "-M", "-l2000")
         try:
-            return tuple(_parse_raw(self._differ.pair(*trees))), ()
+            return tuple(parsing.parse_raw(self._differ.pair(*trees))), ()
         except BrokenPipeError:
             self._differ.close()
             self._differ = None
@@ -210,14 +223,14 @@ class GitHistory:
 
     def _changes_without_contents(self, old: str, new: str) -> tuple[tuple[Change, ...], tuple[str, ...]]:
         """Renames are found by contents. Where the clone lacks some (a partial clone), those files are left out of it."""
-        plain = tuple(_parse_raw(self._diff(old, new, "--no-renames")))
+        plain = tuple(parsing.parse_raw(self._diff(old, new, "--no-renames")))
         absent = tuple(
             change for change in plain if any(self._absent(blob) for blob in (change.old_blob, change.new_blob))
         )
         if not absent:
             raise Unavailable("Git could not compare the two commits.", hint="git fsck on the clone")
         outside = [f":(top,exclude,literal){change.path}" for change in absent]
-        return (*_parse_raw(self._diff(old, new, "-M", "-l2000", "--", ":/", *outside)), *absent), ()
+        return (*parsing.parse_raw(self._diff(old, new, "-M", "-l2000", "--", ":/", *outside)), *absent), ()
 
     def _diff(self, old: str, new: str, *options: str) -> bytes:
         if "--" in options:
@@ -235,14 +248,15 @@ class GitHistory:
     # -- objects
 
     def _object(self, name: str) -> tuple[str, str, bytes] | None:
-        if self._objects is None:
-            self._objects = self._start("cat-file", "--batch")
-        try:
-            return self._objects.object(name)
-        except BrokenPipeError:
-            self._objects.close()
-            self._objects = None
-            return None
+        with self._lock:
+            if self._objects is None:
+                self._objects = self._start("cat-file", "--batch")
+            try:
+                return self._objects.object(name)
+            except BrokenPipeError:
+                self._objects.close()
+                self._objects = None
+                return None
 
     def _walk(self, tree: str, prefix: str) -> Iterator[tuple[str, str]]:
         for name, sha, is_tree in self._entries(tree):
@@ -254,13 +268,13 @@ class GitHistory:
     def _entries(self, tree: str) -> tuple[tuple[str, str, bool], ...]:
         if tree not in self._trees:
             found = self._object(tree)
-            self._trees[tree] = tuple(_parse_tree(found[2], len(tree) // 2)) if found else ()
+            self._trees[tree] = tuple(parsing.parse_tree(found[2], len(tree) // 2)) if found else ()
         return self._trees[tree]
 
     # -- processes
 
-    def _start(self, *arguments: str) -> _Process:
-        return _Process(["git", f"--git-dir={self._git_dir}", *arguments], self._environment)
+    def _start(self, *arguments: str) -> Process:
+        return Process(["git", f"--git-dir={self._git_dir}", *arguments], self._environment)
 
     def _run(self, *arguments: str, feed: str = "") -> str:
         command = ["git", f"--git-dir={self._git_dir}", *arguments]
@@ -271,55 +285,6 @@ class GitHistory:
                 f"git {arguments[0]} failed: {reason[-1] if reason else done.returncode}", hint="git fsck on the clone"
             )
         return done.stdout.decode("utf-8", "surrogateescape" if arguments[0] == "diff-tree" else "replace")
-
-
-class _Process:
-    """A Git process that answers one question after another."""
-
-    def __init__(self, command: list[str], environment: Mapping[str, str]) -> None:
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment
-        )
-        if self._process.stdin is None or self._process.stdout is None:  # pragma: no cover - asked for just above
-            raise Unavailable("git started without pipes.")
-        self._questions: IO[bytes] = self._process.stdin
-        self._answers: IO[bytes] = self._process.stdout
-
-    def object(self, name: str) -> tuple[str, str, bytes] | None:
-        """(object name, type, contents), or None where there is none. Raises BrokenPipeError if Git died."""
-        self._ask(name.encode("utf-8", "surrogateescape") + b"\n")
-        header = self._answers.readline()
-        if not header:
-            raise BrokenPipeError
-        words = header.rsplit(b" ", 2)
-        if len(words) != 3 or not words[2].strip().isdigit():  # noqa: PLR2004 - "name type size"
-            return None
-        contents = self._answers.read(int(words[2]) + 1)[:-1]
-        return words[0].decode(), words[1].decode(), contents
-
-    def pair(self, old: str, new: str) -> bytes:
-        """The raw differences of two trees. A line that is no object name is echoed by diff-tree: the end mark."""
-        self._ask(f"{old} {new}\n".encode() + _END + b"\n")
-        parts: list[bytes] = []
-        while True:
-            part = self._answers.readline()
-            if not part:
-                raise BrokenPipeError
-            if part.endswith(_END + b"\n"):
-                parts.append(part[: -len(_END) - 1])
-                break
-            parts.append(part)
-        return b"".join(parts)[len(old) + len(new) + 2 :]  # behind the line that repeats the pair
-
-    def _ask(self, question: bytes) -> None:
-        self._questions.write(question)
-        self._questions.flush()
-
-    def close(self) -> None:
-        with contextlib.suppress(BrokenPipeError):
-            self._questions.close()
-        self._answers.close()
-        self._process.wait()
 
 
 def _git_directory(path: Path, environment: Mapping[str, str]) -> Path:
@@ -339,42 +304,3 @@ def _git_directory(path: Path, environment: Mapping[str, str]) -> Path:
             hint="--repo takes the folder of a clone, bare or not",
         )
     return Path(done.stdout.decode("utf-8", "surrogateescape").strip())
-
-
-def _node(record: str, position: int) -> _Node:
-    sha, tree, parents, seconds, author, email, subject = record.lstrip("\n").split("\n", 6)
-    when = datetime.fromtimestamp(int(seconds), UTC)
-    return _Node(Commit(sha, subject, author, email, when, tuple(parents.split())), tree, position)
-
-
-def _parse_tags(lines: str) -> Iterator[Tag]:
-    for line in lines.splitlines():
-        name, peeled, direct = line.split("\t")
-        version = Version.try_parse(name)
-        if version is not None and str(version) == name:
-            yield Tag(version, peeled or direct)
-
-
-def _parse_raw(raw: bytes) -> Iterator[Change]:
-    fields = iter(raw.decode("utf-8", "surrogateescape").split("\0"))
-    for header in fields:
-        if not header.startswith(":"):
-            continue
-        _, _, old, new, letter = header[1:].split(" ")
-        first = next(fields)
-        renamed = letter[0] in "RC"
-        path = next(fields) if renamed else first
-        yield Change(
-            Status(letter[0]), path, first if renamed else "", old if int(old, 16) else "", new if int(new, 16) else ""
-        )
-
-
-def _parse_tree(contents: bytes, width: int) -> Iterator[tuple[str, str, bool]]:
-    start = 0
-    while start < len(contents):
-        space, end = contents.index(b" ", start), contents.index(b"\0", start)
-        name = contents[space + 1 : end].decode("utf-8", "surrogateescape")
-        sha = contents[end + 1 : end + 1 + width].hex()
-        if contents[start:space] != b"160000":  # a submodule's commit is not in this repository
-            yield name, sha, contents[start:space] == b"40000"
-        start = end + 1 + width
