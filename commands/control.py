@@ -58,7 +58,10 @@ async def submit_abort(ctx: CommandContext, form: Form) -> None:
 
 
 async def _decide(ctx: CommandContext, release: ReleaseView, kind: DecisionKind, *, reason: str = "") -> None:
-    await tell(ctx, await ctx.office.desk.control(release=release.id, kind=kind, by=ctx.person, reason=reason))
+    decided = await ctx.office.desk.control(
+        release=release.id, kind=kind, by=ctx.person, reason=reason, source=ctx.source
+    )
+    await tell(ctx, decided)
 
 
 async def _ask_reason(ctx: CommandContext, release: ReleaseView, kind: DecisionKind) -> None:

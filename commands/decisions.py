@@ -75,12 +75,16 @@ async def _decide(
     reason: str = "",
     form: Mapping[str, object] | None = None,
 ) -> None:
-    await tell(
-        ctx,
-        await ctx.office.desk.answer(
-            question=opened.id, kind=choice.kind, by=ctx.person, value=choice.value, reason=reason, form=form
-        ),
+    decided = await ctx.office.desk.answer(
+        question=opened.id,
+        kind=choice.kind,
+        by=ctx.person,
+        value=choice.value,
+        reason=reason,
+        form=form,
+        source=ctx.source,
     )
+    await tell(ctx, decided)
 
 
 async def _open(ctx: CommandContext, value: Mapping[str, object]) -> OpenQuestion:

@@ -121,7 +121,9 @@ async def _begin(ctx: CommandContext, request: Request) -> None:
         await answer(ctx, lists.sentence(CHANGED))
         await _preview_message(ctx, replace(request, key=""))
         return
-    started = await ctx.office.desk.start(plan=prepared.plan, checklist=prepared.checklist, by=ctx.person.slack)
+    started = await ctx.office.desk.start(
+        plan=prepared.plan, checklist=prepared.checklist, by=ctx.person.slack, channel=ctx.channel
+    )
     await _close(ctx, request, f"started by <@{ctx.person.slack}> as {started.id}.")
 
 

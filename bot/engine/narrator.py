@@ -24,12 +24,11 @@ if TYPE_CHECKING:
 
     from bot.domain.readmodel import AskedQuestion, EventView, ReleaseView, StepView
     from bot.domain.world import Posted
-    from bot.ports import Clock
     from bot.views.kit import Message
 
 CURSOR = "narrator"
 BATCH = 200
-POLL = 0.5  # seconds between two looks at the log
+POLL = 1.0  # seconds until the log is looked at without being called: another process may have written
 _log = structlog.get_logger()
 
 
@@ -75,13 +74,20 @@ class Outbox(Protocol):
         """Return where Slack has the message of this key, or None while it has not."""
 
 
+class Bell(Protocol):
+    """Rings when something was written to the log (`bot.engine.desk.Bell`)."""
+
+    async def wait(self, *, at_most: float) -> None:
+        """Return at the next ring, or after that many seconds."""
+
+
 @dataclass(slots=True)
 class Narrator:
     """Reads the log and keeps Slack in step with it. One at a time: a second one would only do the same again."""
 
     ledger: Ledger
     outbox: Outbox
-    clock: Clock
+    bell: Bell
     channel: str
     _unplaced: set[str] = field(default_factory=set)  # dashboards that Slack did not have when we looked
 
@@ -94,7 +100,7 @@ class Narrator:
                 _log.warning("narrator_waits", why=error.message, hint=error.hint)
                 read = 0
             if not read:
-                await self.clock.sleep(seconds=POLL)
+                await self.bell.wait(at_most=POLL)
 
     async def turn(self) -> int:
         """Tell the next batch and return how many events it had."""

@@ -16,7 +16,7 @@ from bot.domain.version import Bump, Version, accept
 from bot.reviewing import review_range
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from bot.domain.checklist import Checklist
     from bot.domain.plan import Plan
@@ -66,10 +66,9 @@ class OfficeService:
     """What commands ask of the rest of the bot (`bot.slack.office.Office`)."""
 
     settings: Settings
-    desk: Any
+    desk: Any  # `bot.engine.desk.Desk`; commands use all of it, the office what was last proved live
     commands: Sequence[Any]
     areas: Mapping[str, Area]
-    proved_live: Callable[[str], Awaitable[str]]  # environment → the commit that was last proved live, or nothing
     _read: OrderedDict[tuple[str, str, str], Review] = field(default_factory=OrderedDict)
 
     async def review(
@@ -122,7 +121,8 @@ class OfficeService:
 
     async def _live(self, area: Area) -> str:
         """Take what was last proved live; before the first release of the bot, what the server has checked out."""
-        return await self.proved_live(area.name) or (await area.ports.server.checkout()).commit
+        proved = await self.desk.last_proved(area.name)
+        return proved[0] if proved else (await area.ports.server.checkout()).commit
 
     async def _ends(self, area: Area, base: str, head: str, *, hotfix: bool) -> tuple[Ref, Ref]:
         branch = area.ports.repository.branch_head

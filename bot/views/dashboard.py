@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
-from bot.domain.release import FINISHED, ReleaseState, StepState
+from bot.domain.release import FINISHED, DecisionKind, ReleaseState, StepState
 from bot.views import ids, kit, question
 from bot.views.plan import facts_line
 from bot.views.states import RELEASE, STEP
@@ -75,22 +76,35 @@ def _at_work(release: ReleaseView) -> str:
 
 
 def controls(release: ReleaseView) -> list[ButtonElement]:
-    """Give the buttons that are legal in this state, and no others."""
+    """Give the buttons that are legal in this state and that no open question offers already."""
     step = release.current
     value = {"release": release.id, "step": step.key if step else "", "attempt": step.attempt if step else 0}
-    pause = kit.button("Pause", ids.PAUSE, value)
-    abort = kit.button("Abort …", ids.ABORT, value, style="danger")
+    buttons = {
+        DecisionKind.RETRY: kit.button("Retry", ids.RETRY, value, style="primary"),
+        DecisionKind.RESUME: kit.button("Resume", ids.RESUME, value, style="primary"),
+        DecisionKind.SKIP: kit.button("Skip …", ids.SKIP, value),
+        DecisionKind.PAUSE: kit.button("Pause", ids.PAUSE, value),
+        DecisionKind.ABORT: kit.button("Abort …", ids.ABORT, value, style="danger"),
+    }
+    asked = {choice.kind for one in release.questions for choice in one.question.choices}
+    return [button for kind, button in buttons.items() if kind in _legal(release) - asked]
+
+
+def _legal(release: ReleaseView) -> set[DecisionKind]:
     match release.state:
         case ReleaseState.RUNNING:
-            return [pause, abort]
+            return {DecisionKind.PAUSE, DecisionKind.ABORT}
         case ReleaseState.PAUSED:
-            return [kit.button("Resume", ids.RESUME, value, style="primary"), abort]
+            return {DecisionKind.RESUME, DecisionKind.ABORT}
         case ReleaseState.STOPPED:
-            retry = kit.button("Retry", ids.RETRY, value, style="primary")
-            skip = [kit.button("Skip …", ids.SKIP, value)] if step and step.skip != "never" else []
-            return [retry, *skip, abort]
+            skip = {DecisionKind.SKIP} if release.current and _skippable(release.current) else set()
+            return {DecisionKind.RETRY, DecisionKind.ABORT, *skip}
         case _:
-            return []
+            return set()
+
+
+def _skippable(step: StepView) -> bool:
+    return step.skip != "never" and not (step.problem and step.problem.unskippable)
 
 
 def summary_message(release: ReleaseView) -> kit.Message:
@@ -98,7 +112,7 @@ def summary_message(release: ReleaseView) -> kit.Message:
     head = f"{release.plan.version} to {release.environment}: {RELEASE[release.state]}"
     lines = [f"*{escape(head)}*", headline(release), _downtime(release)]
     if release.note:
-        lines.append(f"Reason: {escape(release.note, 500)}")
+        lines.append(f"Note: {note(release.note)}")
     if release.state is ReleaseState.ABORTED:
         lines.append(_left(release))
     blocks = [kit.section("\n".join(line for line in lines if line)), *_loose_ends(release)]
@@ -147,7 +161,7 @@ def _summary(release: ReleaseView) -> Iterator[str]:
     if line := _downtime(release):
         yield line
     if release.note:
-        yield f"Reason given: {escape(release.note, 500)}"
+        yield f"Note: {note(release.note)}"
 
 
 def _trouble(release: ReleaseView) -> list[Block]:
@@ -183,6 +197,12 @@ def _downtime(release: ReleaseView) -> str:
     seen = f"Downtime measured: {duration(release.downtime) if release.downtime else 'none'}"
     blind = f"; nobody watched for {duration(release.unwatched)}" if release.unwatched >= 1 else ""
     return f"{seen}{blind}."
+
+
+def note(text: str) -> str:
+    """Show why it is paused or aborted, "aborted by <@U1>: reason": who it was is mentioned, whoever the reason names is not."""
+    by = re.match(r"\w+ by <@([UW][A-Z0-9]+)>", text)
+    return f"{by[0]}{escape(text[by.end() :], 500)}" if by else escape(text, 500)
 
 
 def _left(release: ReleaseView) -> str:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from bot.domain.release import ReleaseState
 from bot.views import kit
-from bot.views.dashboard import headline, title
+from bot.views.dashboard import headline, note, title
 from bot.views.states import RELEASE, STEP
-from bot.views.text import code, command, count, duration, escape, listing, mention, people_in, told, when
+from bot.views.text import code, command, count, duration, escape, listing, mention, when
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -106,8 +106,7 @@ def error(problem: ReleaseError) -> kit.Message:
 def decided(outcome: Decided) -> kit.Message:
     """Say what became of a click or command; a late or powerless one is told so."""
     mark = "" if outcome.effective else "*Nothing was done.* "
-    text = f"{mark}{told(outcome.sentence, people_in(outcome.sentence))}"
-    return kit.message(text, [kit.section(text)])
+    return sentence(f"{mark}{outcome.sentence}")
 
 
 def sentence(text: str) -> kit.Message:
@@ -134,7 +133,7 @@ def _past(release: ReleaseView) -> str:
     down = f", down {duration(release.downtime)}" if release.downtime else ""
     marks = [word for word, true in (("hotfix", plan.hotfix), ("partial", plan.partial)) if true]
     extra = f" ({', '.join(marks)})" if marks else ""
-    why = f" – {escape(release.note, 120)}" if release.note and release.state is ReleaseState.ABORTED else ""
+    why = f" – {note(release.note)}" if release.note and release.state is ReleaseState.ABORTED else ""
     return (
         f"*{escape(plan.version)}*{extra} {RELEASE[release.state]} · {when(release.created_at)}{took}{down} · "
         f"{mention(release.started_by)} · {code(release.id)}{why}"

@@ -74,11 +74,6 @@ def told(text: str, people: Iterable[str] = (), limit: int = 900) -> str:
     return "".join(part if part in known else _within(html.unescape(part), limit) for part in parts)
 
 
-def people_in(text: str) -> frozenset[str]:
-    """Give the people whom a sentence of the bot's own names."""
-    return frozenset(one[2:-1] for one in _MENTION.findall(text))
-
-
 def _within(text: str, limit: int) -> str:
     """Escape a part of a sentence, keeping the spaces around it."""
     before = " " if text[:1].isspace() else ""

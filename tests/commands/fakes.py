@@ -65,16 +65,18 @@ class Desk:
             raise Conflict(f"{environment} is not locked.")
         del self.locks[environment]
 
-    async def start(self, *, plan: Plan, checklist: str, by: str) -> ReleaseView:
+    async def start(self, *, plan: Plan, checklist: str, by: str, channel: str) -> ReleaseView:
         self.asked.append(("start", plan.version, by))
         self.releases["R8"] = worlds.release(id="R8", plan=plan)
         return self.releases["R8"]
 
-    async def answer(self, *, question: str, kind: str, by: Person, value: str, reason: str, form: Any) -> Decided:
+    async def answer(
+        self, *, question: str, kind: str, by: Person, value: str, reason: str, form: Any, source: str
+    ) -> Decided:
         self.asked.append(("answer", question, str(kind), by.slack, value, reason, form))
         return self.verdict
 
-    async def control(self, *, release: str, kind: str, by: Person, reason: str) -> Decided:
+    async def control(self, *, release: str, kind: str, by: Person, reason: str, source: str) -> Decided:
         self.asked.append((str(kind), release, by.slack, reason))
         return self.verdict
 

@@ -41,15 +41,22 @@ def world(origin: Origin, tmp_path: Path) -> World:
     return at(origin, tmp_path / "mirror")
 
 
+class Desk:
+    """Knows what was last proved live."""
+
+    def __init__(self, live: str) -> None:
+        self.live = live
+
+    async def last_proved(self, environment: str) -> tuple[str, str] | None:
+        return (self.live, "1.9.9") if self.live else None
+
+
 def office(world: World, *, live: str = "") -> OfficeService:
     settings = parse(yaml.safe_load(EXAMPLE))
     name, environment = settings.environment()
     area = Area(name, environment, world.ports, world.planner, shipped)
 
-    async def proved(environment: str) -> str:
-        return live
-
-    return OfficeService(settings, desk=None, commands=(), areas={name: area}, proved_live=proved)
+    return OfficeService(settings, desk=Desk(live), commands=(), areas={name: area})
 
 
 async def test_git_answers_first_and_the_rest_fills_in(world: World, origin: Origin) -> None:

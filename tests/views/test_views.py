@@ -213,6 +213,26 @@ def test_a_finished_release_tells_duration_and_downtime() -> None:
     assert "Downtime measured: 4 s" in shown
 
 
+def test_who_aborted_is_named_and_the_reason_cannot_name_others() -> None:
+    note = "aborted by <@U01REL>: <@U01ADMIN> said so"
+    shown = words(dashboard.summary_message(worlds.release(ReleaseState.ABORTED, note=note)))
+    assert "Note: aborted by <@U01REL>: &lt;@" in shown
+    assert "<@U01ADMIN>" not in shown
+
+
+def test_what_an_open_question_offers_is_not_offered_twice() -> None:
+    asked = worlds.opened((Choice(DecisionKind.RETRY, "Try again"), Choice(DecisionKind.ABORT, "Give up")))
+    shown = buttons(dashboard.dashboard(worlds.release(ReleaseState.STOPPED, questions=(asked,))))
+    assert set(shown) == {"question:retry", "question:abort", ids.SKIP}
+
+
+def test_a_changed_host_key_is_never_skipped() -> None:
+    problem = Problem("The host key changed.", unskippable=True)
+    step = worlds.StepView("d", "Deploy", worlds.StepKind.AUTOMATIC, StepState.FAILED, "releaser", problem=problem)
+    shown = dashboard.dashboard(worlds.release(ReleaseState.STOPPED, steps=(step,)))
+    assert set(buttons(shown)) == {ids.RETRY, ids.ABORT}
+
+
 def test_an_unmeasured_downtime_is_not_called_none() -> None:
     shown = words(dashboard.summary_message(worlds.release(ReleaseState.SUCCEEDED, downtime=None)))
     assert "not measured" in shown
