@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import sys
 from dataclasses import dataclass
@@ -139,6 +140,7 @@ class GitWorld:
         vault = f"vault_sm_graphql_jwt_secret: {JWT_SECRET}\n"
         encrypt = ["encrypt", "--vault-password-file", str(self.vault_password_file), "--output", "-", "-"]
         program = [sys.executable, "-m", "ansible", "vault", *encrypt]
+        environment = {**os.environ, "ANSIBLE_HOME": str(self.control / "ansible")}  # not the user's own
         host = {
             "ansible_host": web.host,
             "ansible_port": web.port,
@@ -150,7 +152,7 @@ class GitWorld:
         return {
             "prod/hosts": f"[web]\nweb-1 {line}\n",
             "prod/group_vars/all/vars.yml": self._vars(build_seconds),
-            "prod/group_vars/all/vault.yml": await output(program, stdin=vault.encode()),
+            "prod/group_vars/all/vault.yml": await output(program, stdin=vault.encode(), env=environment),
         }
 
     def _vars(self, build_seconds: int) -> str:
