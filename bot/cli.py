@@ -143,20 +143,20 @@ def db() -> None:
 @CONFIG
 def db_upgrade(config_path: Path) -> None:
     """Bring the database's tables to this version (serve does it too)."""
-    from bot.engine.schema import current, upgrade
+    from bot.engine.store import revision
 
     url = _settings(config_path).database.url.get_secret_value()
-    upgrade(url)
-    click.echo(f"The database is at revision {current(url)}.")
+    click.echo(f"The database is at revision {asyncio.run(revision(url, upgrade=True))}.")
 
 
 @db.command("current")
 @CONFIG
 def db_current(config_path: Path) -> None:
     """Print the revision of the database's tables."""
-    from bot.engine.schema import current
+    from bot.engine.store import revision
 
-    click.echo(current(_settings(config_path).database.url.get_secret_value()) or "empty")
+    url = _settings(config_path).database.url.get_secret_value()
+    click.echo(asyncio.run(revision(url, upgrade=False)) or "empty")
 
 
 @cli.command()

@@ -56,7 +56,9 @@ RELEASE_MOVES: Mapping[ReleaseState, frozenset[ReleaseState]] = {
     ReleaseState.RUNNING: frozenset(
         {ReleaseState.PAUSED, ReleaseState.STOPPED, ReleaseState.ABORTING, ReleaseState.ABORTED, ReleaseState.SUCCEEDED}
     ),
-    ReleaseState.PAUSED: frozenset({ReleaseState.RUNNING, ReleaseState.ABORTING, ReleaseState.ABORTED}),
+    ReleaseState.PAUSED: frozenset(
+        {ReleaseState.RUNNING, ReleaseState.STOPPED, ReleaseState.ABORTING, ReleaseState.ABORTED}
+    ),
     ReleaseState.STOPPED: frozenset({ReleaseState.RUNNING, ReleaseState.ABORTING, ReleaseState.ABORTED}),
     ReleaseState.ABORTING: frozenset({ReleaseState.ABORTED}),
     ReleaseState.ABORTED: frozenset(),

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import select, update
 
 from bot.domain.errors import Conflict, NotAllowed, WrongUse
+from bot.domain.plan import StepKind
 from bot.domain.policy import demand, may_decide
 from bot.domain.readmodel import Decided
-from bot.domain.release import FINISHED, Answer, DecisionKind, ReleaseState, StepState
+from bot.domain.release import FINISHED, Answer, Choice, DecisionKind, Question, ReleaseState, StepState
 from bot.engine import readings
-from bot.engine.codec import answer_in, answer_out, plan_in, plan_out, question_in
+from bot.engine.codec import answer_in, answer_out, plan_in, plan_out, question_in, question_out
 from bot.engine.controls import Controls
 from bot.engine.tables import CursorRow, DecisionRow, EventRow, LockRow, QuestionRow, ReleaseRow, StepRow
 
@@ -73,6 +74,8 @@ class Desk:
     async def start(self, *, plan: Plan, checklist: str, by: str, channel: str = "") -> ReleaseView:
         """Confirm a plan: the release runs from now on, and holds its environment's lock.
 
+        The confirmation answers the approval that the plan opens with, if it does: nobody is asked the same twice.
+
         Raises `Conflict` naming who holds the environment.
         """
         now = self._clock.now()
@@ -94,6 +97,8 @@ class Desk:
                 StepRow(release=row.number, key=step.key, position=position, state=StepState.PENDING)
                 for position, step in enumerate(plan.steps)
             )
+            if plan.steps and plan.steps[0].kind is StepKind.APPROVAL:
+                session.add(_confirmed(plan, row, by=by, now=now))
             await self._event(session, row.number, "release.started", by=by, data={"version": plan.version})
             number = row.number
         self.bell.ring()
@@ -319,6 +324,22 @@ async def release_lock(session: AsyncSession, row: ReleaseRow) -> None:
 def new_question_id() -> str:
     """Return an id that no other question has."""
     return f"Q{uuid.uuid4().hex[:12]}"
+
+
+def _confirmed(plan: Plan, row: ReleaseRow, *, by: str, now: datetime) -> QuestionRow:
+    yes = Choice(DecisionKind.APPROVE, "Start")
+    question = Question(title=f"Release {plan.version} to {plan.environment}?", detail="", choices=(yes,))
+    return QuestionRow(
+        id=new_question_id(),
+        release=row.number,
+        step=plan.steps[0].key,
+        attempt=1,
+        question=question_out(question),
+        fingerprint=row.fingerprint,
+        asked_at=now,
+        closed_at=now,
+        answer=answer_out(Answer(DecisionKind.APPROVE, by, now)),
+    )
 
 
 def _decision(row: QuestionRow, said: Answer, *, source: str, effective: bool) -> DecisionRow:

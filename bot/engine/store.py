@@ -62,6 +62,13 @@ class Store:
         self._read = async_sessionmaker(self._engine.execution_options(readonly=True), expire_on_commit=False)
         return self
 
+    @property
+    def engine(self) -> AsyncEngine:
+        """The engine, for the tables that are not the engine's own; raises `StoreUnavailable` when closed."""
+        if self._engine is None:
+            raise StoreUnavailable("The database is closed.")
+        return self._engine
+
     async def close(self) -> None:
         """Disconnect, and give the lock file back."""
         if self._engine is not None:
@@ -156,6 +163,18 @@ def engine(url: str) -> AsyncEngine:
     event.listen(made.sync_engine, "connect", on_connect)
     event.listen(made.sync_engine, "begin", on_begin)
     return made
+
+
+async def revision(url: str, *, upgrade: bool) -> str:
+    """Return the revision of a database's tables, after bringing them to this version where that is asked."""
+    opened = engine(url)
+    try:
+        async with translated():
+            if upgrade:
+                await schema.upgrade(opened)
+            return await schema.current(opened)
+    finally:
+        await opened.dispose()
 
 
 @asynccontextmanager

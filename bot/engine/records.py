@@ -1,0 +1,278 @@
+"""What a runner writes of the release that it drives. Every write is fenced: one whose lease was taken over writes nothing."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass, is_dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import or_, select, update
+
+from bot.domain.release import ReleaseState, StepState, move_release, move_step
+from bot.engine.codec import answer_in, plan_in, problem_out, question_out
+from bot.engine.controls import close_questions
+from bot.engine.desk import new_question_id, release_lock
+from bot.engine.readings import measures, name_of, step_rows
+from bot.engine.step import Measured
+from bot.engine.tables import EventRow, QuestionRow, ReleaseRow, StepRow
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+    from datetime import datetime
+
+    from sqlalchemy.ext.asyncio import AsyncSession
+
+    from bot.domain.plan import Plan
+    from bot.domain.readmodel import Problem
+    from bot.domain.release import Answer, Question
+    from bot.engine.desk import Bell
+    from bot.engine.step import Evidence
+    from bot.engine.store import Store
+    from bot.ports import Clock
+
+# A paused or stopped release is driven too: the site is watched all the while.
+DRIVEN = (ReleaseState.RUNNING, ReleaseState.PAUSED, ReleaseState.STOPPED, ReleaseState.ABORTING)
+
+
+class LeaseLost(Exception):
+    """Another runner drives this release now; this one must do nothing more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """A release and the first step that is not over, as the database has them this moment."""
+
+    number: int
+    environment: str
+    state: ReleaseState
+    plan: Plan
+    created_at: datetime
+    outputs: Mapping[str, Mapping[str, Any]]  # by step id
+    step: StepRow | None
+    answer: Answer | None  # to the step's own question
+    cleared: Answer | None  # to the engine's question after an interruption
+    waiting: bool  # a question of this attempt is open
+
+
+class Ledger:
+    """Claims releases, and keeps the books of those that are claimed."""
+
+    def __init__(self, store: Store, *, clock: Clock, owner: str, lease: float, bell: Bell) -> None:
+        """``lease`` in seconds: a runner that is silent for that long has lost its releases."""
+        self._store, self._clock, self._owner, self._bell = store, clock, owner, bell
+        self._lease = timedelta(seconds=lease)
+
+    async def claim(self, environments: Collection[str], *, but: Collection[int]) -> list[tuple[int, int]]:
+        """Take what nobody drives; returns numbers and fencing tokens. ``but``: those that this runner drives already."""
+        now = self._clock.now()
+        free = or_(ReleaseRow.lease_owner == "", ReleaseRow.lease_until < now, ReleaseRow.lease_owner == self._owner)
+        query = (
+            select(ReleaseRow)
+            .where(
+                ReleaseRow.state.in_(DRIVEN),
+                ReleaseRow.environment.in_(environments),
+                ReleaseRow.number.not_in(but),
+                free,
+            )
+            .with_for_update(skip_locked=True)
+        )
+        claimed = []
+        async with self._store.writing() as session:
+            for row in await session.scalars(query):
+                row.lease_owner, row.lease_until, row.fence = self._owner, now + self._lease, row.fence + 1
+                claimed.append((row.number, row.fence))
+        return claimed
+
+    async def free_all(self) -> None:
+        """Take every lease away: only a process that has the database to itself knows that nobody else drives."""
+        async with self._store.writing() as session:
+            await session.execute(update(ReleaseRow).values(lease_owner="", lease_until=None))
+
+    def book(self, number: int, fence: int) -> Book:
+        """Return the books of one claimed release."""
+        return Book(self, number, fence)
+
+    @asynccontextmanager
+    async def fenced(self, number: int, fence: int) -> AsyncIterator[tuple[AsyncSession, ReleaseRow]]:
+        """Open a transaction in which the lease is ours; raises `LeaseLost` when it is not."""
+        async with self._store.writing() as session:
+            row = await session.get(ReleaseRow, number, with_for_update=True)
+            if row is None or row.fence != fence or row.lease_owner != self._owner:
+                raise LeaseLost(name_of(number))
+            yield session, row
+
+    async def append(
+        self, session: AsyncSession, number: int, kind: str, *, step: str = "", data: Mapping[str, Any]
+    ) -> None:
+        """Add an event."""
+        await self._store.order_events(session)
+        session.add(EventRow(release=number, step=step, kind=kind, at=self._clock.now(), data=dict(data)))
+
+
+class Book:
+    """One claimed release."""
+
+    def __init__(self, ledger: Ledger, number: int, fence: int) -> None:
+        """Made by `Ledger.book`."""
+        self._ledger, self.number, self._fence = ledger, number, fence
+
+    def _now(self) -> datetime:
+        return self._ledger._clock.now()  # noqa: SLF001  # a book is the other half of its ledger
+
+    @asynccontextmanager
+    async def _writing(self) -> AsyncIterator[tuple[AsyncSession, ReleaseRow]]:
+        async with self._ledger.fenced(self.number, self._fence) as (session, row):
+            yield session, row
+        self._ledger._bell.ring()  # noqa: SLF001
+
+    async def renew(self) -> None:
+        """Prolong the lease."""
+        async with self._ledger.fenced(self.number, self._fence) as (_, row):
+            row.lease_until = self._now() + self._ledger._lease  # noqa: SLF001
+
+    async def let_go(self) -> None:
+        """Give the lease back."""
+        async with self._ledger.fenced(self.number, self._fence) as (_, row):
+            row.lease_owner, row.lease_until = "", None
+
+    async def situation(self) -> Situation:
+        """Read how things stand."""
+        async with self._ledger.fenced(self.number, self._fence) as (session, row):
+            plan = plan_in(row.plan)
+            steps = await step_rows(session, self.number)
+            current = next((one for one in steps if one.state not in (StepState.DONE, StepState.SKIPPED)), None)
+            asked = await _last_question(session, self.number, current) if current else None
+            interrupted = await _last_question(session, self.number, current, engine=True) if current else None
+            done = [one for one in steps if one.state == StepState.DONE]
+            return Situation(
+                number=self.number,
+                environment=row.environment,
+                state=ReleaseState(row.state),
+                plan=plan,
+                created_at=row.created_at,
+                outputs={plan.step(one.key).step: one.output or {} for one in done},
+                step=current,
+                answer=answer_in(asked.answer) if asked else None,
+                cleared=answer_in(interrupted.answer) if interrupted else None,
+                waiting=any(one is not None and one.closed_at is None for one in (asked, interrupted)),
+            )
+
+    async def begin(self, key: str, *, retry: bool) -> None:
+        """Note that a step is in work; a retry raises its attempt, a restart of the bot does not."""
+        async with self._writing() as (session, row):
+            step = await _step(session, self.number, key)
+            fresh = step.state == StepState.PENDING or retry
+            step.state = move_step(StepState(step.state), StepState.RUNNING)
+            if not fresh:
+                return
+            step.attempt += 1
+            step.started_at = step.started_at or self._now()
+            step.problem, step.in_effect, step.progress = None, False, ""
+            await self._ledger.append(session, row.number, "step.running", step=key, data={"attempt": step.attempt})
+
+    async def ask(self, key: str, question: Question, *, engine: bool = False) -> None:
+        """Put a question to people; the step waits for its answer."""
+        async with self._writing() as (session, row):
+            step = await _step(session, self.number, key)
+            step.state = move_step(StepState(step.state), StepState.WAITING)
+            identity = new_question_id()
+            session.add(
+                QuestionRow(
+                    id=identity,
+                    release=self.number,
+                    step=key,
+                    attempt=step.attempt,
+                    question=question_out(question),
+                    fingerprint=row.fingerprint,
+                    engine=engine,
+                    asked_at=self._now(),
+                )
+            )
+            await self._ledger.append(session, row.number, "step.asked", step=key, data={"question": identity})
+
+    async def entering_effect(self, key: str) -> None:
+        """Note that the effect is about to begin, with the lease prolonged: after a crash this says that it may have."""
+        async with self._writing() as (session, row):
+            step = await _step(session, self.number, key)
+            step.in_effect = True
+            row.lease_until = self._now() + self._ledger._lease  # noqa: SLF001
+
+    async def progress(self, key: str, text: str, facts: Mapping[str, object]) -> None:
+        """Note what a step reports; what it says to owe is kept with the release."""
+        async with self._writing() as (session, row):
+            step = await _step(session, self.number, key)
+            step.progress = text
+            _note_debts(row, facts)
+            await self._ledger.append(session, row.number, "step.progress", step=key, data={"text": text, **facts})
+
+    async def done(self, key: str, evidence: Evidence) -> None:
+        """Store the evidence: the step is over."""
+        async with self._writing() as (session, row):
+            step = await _step(session, self.number, key)
+            step.state = move_step(StepState(step.state), StepState.DONE)
+            step.finished_at, step.summary, step.facts = self._now(), evidence.summary, dict(evidence.facts)
+            output = evidence.output
+            step.output = asdict(output) if is_dataclass(output) and not isinstance(output, type) else {}
+            step.in_effect, step.problem = False, None
+            answered = await _last_question(session, self.number, step)
+            said = answer_in(answered.answer) if answered else None
+            step.decided_by = said.by if said else ""
+            await close_questions(session, self.number, at=self._now(), step=key)
+            _note_debts(row, evidence.facts)
+            await self._ledger.append(session, row.number, "step.done", step=key, data={"summary": evidence.summary})
+
+    async def failed(self, key: str, problem: Problem) -> None:
+        """Note why the step stopped; the release is stopped there, and keeps its lock."""
+        async with self._writing() as (session, row):
+            step = await _step(session, self.number, key)
+            if step.state == StepState.WAITING:
+                step.state = StepState.RUNNING
+            step.state = move_step(StepState(step.state), StepState.ERROR if problem.ours else StepState.FAILED)
+            step.problem, step.in_effect = problem_out(problem), False
+            await close_questions(session, self.number, at=self._now(), step=key)
+            kind = "step.error" if problem.ours else "step.failed"
+            await self._ledger.append(session, row.number, kind, step=key, data=problem_out(problem))
+            if row.state != ReleaseState.ABORTING:
+                row.state = move_release(ReleaseState(row.state), ReleaseState.STOPPED)
+                row.note = f"{key}: {problem.message}"
+                await self._ledger.append(session, row.number, "release.stopped", step=key, data={})
+
+    async def end(self, state: ReleaseState) -> None:
+        """Finish the release: its lock and its lease go back, nobody is asked any more."""
+        async with self._writing() as (session, row):
+            row.state = move_release(ReleaseState(row.state), state)
+            row.finished_at, row.lease_owner, row.lease_until = self._now(), "", None
+            await close_questions(session, self.number, at=self._now())
+            await release_lock(session, row)
+            await self._ledger.append(session, row.number, f"release.{state}", data={"note": row.note})
+
+    async def measured(self) -> Measured:
+        """Return duration and downtime so far."""
+        async with self._ledger.fenced(self.number, self._fence) as (session, row):
+            downtime, unwatched = await measures(session, row, now=self._now())
+            return Measured((self._now() - row.created_at).total_seconds(), downtime, unwatched)
+
+
+def _note_debts(row: ReleaseRow, facts: Mapping[str, object]) -> None:
+    kept = {name: facts[name] for name in ("owes", "settles") if name in facts}
+    if kept:
+        row.debts = [*row.debts, kept]
+
+
+async def _step(session: AsyncSession, number: int, key: str) -> StepRow:
+    return await session.get_one(StepRow, (number, key), with_for_update=True)
+
+
+async def _last_question(
+    session: AsyncSession, number: int, step: StepRow, *, engine: bool = False
+) -> QuestionRow | None:
+    """Return the newest question of this attempt, the step's own or the engine's: earlier attempts' answers have lapsed."""
+    query = (
+        select(QuestionRow)
+        .where(QuestionRow.release == number, QuestionRow.step == step.key, QuestionRow.attempt == step.attempt)
+        .where(QuestionRow.engine.is_(engine))
+        .order_by(QuestionRow.asked_at.desc(), QuestionRow.id)
+    )
+    found: Sequence[QuestionRow] = (await session.scalars(query.limit(1))).all()
+    return found[0] if found else None
