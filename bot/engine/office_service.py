@@ -176,14 +176,16 @@ class OfficeService:
 
 @dataclass(slots=True)
 class _Filling:
-    """A report that fills in as answers arrive."""
+    """A report that fills in as answers arrive. No answer raises: what is missing is said in the report."""
 
     report: ReviewReport
     tell: Tell | None
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def show(self) -> None:
-        if self.tell:
-            await self.tell(self.report)
+        async with self._turn:  # an older state never overtakes a newer one
+            if self.tell:
+                await self.tell(self.report)
 
     async def ask_ci(self, ports: Ports, sha: str) -> None:
         try:
@@ -193,16 +195,9 @@ class _Filling:
         await self._arrived("CI", found)
 
     async def ask_server(self, area: Area) -> None:
-        branch = area.settings.release_branch
-        tags = {Version.parse(name): sha for name, sha in (await area.ports.repository.version_tags()).items()}
-        newest = max(tags, default=None)
-        drift = Drift(
-            branch,
-            await area.ports.repository.branch_head(branch=branch),
-            str(newest or ""),
-            tags[newest] if newest else "",
-        )
+        drift = Drift(area.settings.release_branch, "")
         try:
+            drift = await _branch_and_tag(area)
             drift = replace(drift, live=(await area.ports.server.checkout()).commit)
         except ReleaseError as error:
             drift = replace(drift, live_problem=_sentence(error))
@@ -212,14 +207,22 @@ class _Filling:
         numbers = [pull.number for pull in self.report.review.pull_requests]
         try:
             found = await ports.code_host.pull_request_authors(numbers=numbers) if numbers else {}
-        except ReleaseError:  # names from the commits stand in; that CI did not answer is told already
+        except ReleaseError:  # names from the commits stand in; that GitHub did not answer is told with CI
             found = {}
-        self.report = replace(self.report, authors=dict(found))
+        await self._arrived("authors", {"authors": dict(found)})
 
     async def _arrived(self, what: str, found: Mapping[str, Any]) -> None:
         pending = tuple(one for one in self.report.pending if one != what)
         self.report = replace(self.report, pending=pending, **found)
         await self.show()
+
+
+async def _branch_and_tag(area: Area) -> Drift:
+    repository, branch = area.ports.repository, area.settings.release_branch
+    tags = {Version.parse(name): sha for name, sha in (await repository.version_tags()).items()}
+    head = await repository.branch_head(branch=branch)
+    newest = max(tags, default=None)
+    return Drift(branch, head, str(newest), tags[newest]) if newest else Drift(branch, head)
 
 
 def _tip(area: Area, hotfix: bool) -> str:  # noqa: FBT001  # private, and named where it is called

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -99,6 +100,27 @@ async def test_a_system_that_does_not_answer_becomes_a_sentence(world: World) ->
     assert final.checks_problem == "GitHub does not answer. Try: wait"
     assert final.drift is not None
     assert final.drift.live_problem == "The server does not answer."
+
+
+async def test_a_remote_that_falls_silent_in_between_is_a_sentence_too(world: World) -> None:
+    world.tap.fail("version_tags", Unavailable("origin does not answer."))
+    final = await office(world).review(environment="prod")
+    assert final.drift is not None
+    assert final.drift.live_problem == "origin does not answer."
+
+
+async def test_no_older_state_of_a_review_overtakes_a_newer_one(world: World) -> None:
+    shown: list[int] = []
+
+    async def slow_at_first(report: ReviewReport) -> None:
+        waiting = len(report.pending)
+        for _ in range(20 * waiting):
+            await asyncio.sleep(0)
+        shown.append(waiting)
+
+    await office(world).review(environment="prod", tell=slow_at_first)
+    assert shown == sorted(shown, reverse=True)
+    assert shown[-1] == 0
 
 
 async def test_names_that_a_person_gives_are_reviewed_and_unknown_ones_refused(world: World) -> None:
