@@ -10,7 +10,7 @@ import asyncio
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from bot.domain.errors import Refused, ReleaseError, Unavailable
 from bot.domain.world import Check, CheckState, PullRequestInfo
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import github
-    from github.CheckRun import CheckRun
-    from github.CommitStatus import CommitStatus
     from github.PullRequest import PullRequest
 
     from bot.settings import RepositorySettings
@@ -30,6 +28,8 @@ TIMEOUT = 15  # seconds
 _AT_ONCE = 4
 _PREFIX = re.compile(r"^ci/circleci:\s*")
 _CLOSES = re.compile(r"\b(?:close[sd]?|fix(?:e[sd])?|resolve[sd]?)\b:?\s+(?:[\w.-]+/[\w.-]+)?#(\d+)", re.IGNORECASE)
+_NEXT = re.compile(r'<([^>]+)>;\s*rel="next"')
+_REMEMBERED = 32  # pages
 _NEVER = datetime.min.replace(tzinfo=UTC)
 _T = TypeVar("_T")
 
@@ -43,6 +43,15 @@ _CONCLUSIONS = {
     "stale": CheckState.MISSING,
 }
 _BAD_FIRST = (CheckState.FAILED, CheckState.PENDING, CheckState.MISSING, CheckState.PASSED)
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """A page of an answer, GitHub's mark of its state, and the address of the page that follows."""
+
+    etag: str
+    data: Any
+    following: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +72,7 @@ class GitHub:
 
     def __init__(self, settings: RepositorySettings) -> None:
         self._settings = settings
+        self._seen: dict[str, _Page] = {}
         self._path = f"/repos/{settings.github}"
         self._web = f"{settings.github_web.rstrip('/')}/{settings.github}"
 
@@ -94,15 +104,31 @@ class GitHub:
     # -- the same, blocking
 
     def _reports(self, client: github.Github, sha: str) -> Iterator[_Report]:
-        from github.CommitStatus import CommitStatus
-        from github.PaginatedList import PaginatedList
+        commit = f"{self._path}/commits/{sha}"
+        for page in self._pages(client, f"{commit}/statuses"):
+            yield from map(_from_status, page)
+        for page in self._pages(client, f"{commit}/check-runs?filter=latest"):
+            yield from map(_from_run, page["check_runs"])
 
-        commit = client.get_repo(self._settings.github).get_commit(sha)
-        # The documented address; PyGithub's own get_statuses asks an older one.
-        for status in PaginatedList(CommitStatus, client.requester, f"{self._path}/commits/{sha}/statuses", None):
-            yield _from_status(status)
-        for run in commit.get_check_runs(filter="latest"):
-            yield _from_run(run)
+    def _pages(self, client: github.Github, address: str) -> Iterator[Any]:
+        """Yield each page's JSON. What GitHub says is unchanged comes from memory, and does not use up the rate limit."""
+        following: str | None = f"{address}{'&' if '?' in address else '?'}per_page=100"
+        while following:
+            known = self._seen.get(following)
+            condition = {"If-None-Match": known.etag} if known else {}
+            headers, data = client.requester.requestJsonAndCheck("GET", following, headers=condition)
+            if known is None or data is not None:
+                known = _Page(headers.get("etag", ""), data, _next(headers.get("link", "")))
+            self._remember(following, known)
+            yield known.data
+            following = known.following
+
+    def _remember(self, address: str, page: _Page) -> None:
+        self._seen.pop(address, None)
+        if page.etag:
+            self._seen[address] = page
+        while len(self._seen) > _REMEMBERED:
+            self._seen.pop(next(iter(self._seen)), None)
 
     def _pulls(self, client: github.Github, numbers: Sequence[int]) -> list[PullRequestInfo]:
         import github
@@ -138,7 +164,7 @@ class GitHub:
             raise Unavailable(
                 f"GitHub does not answer ({_reason(error)}).", hint="https://www.githubstatus.com, then retry"
             ) from error
-        except (ValueError, RuntimeError) as error:
+        except (ValueError, LookupError, TypeError, RuntimeError, AssertionError) as error:
             raise Unavailable(
                 f"GitHub answers nonsense: {scrub(str(error))[:200]}", hint="look at repository.github_api, then retry"
             ) from error
@@ -174,17 +200,27 @@ def newest(reports: Iterator[_Report]) -> list[Check]:
     return [best[name].check for name in sorted(best)]
 
 
-def _from_status(status: CommitStatus) -> _Report:
-    name = _PREFIX.sub("", status.context)
-    state = _STATES.get(status.state, CheckState.FAILED)
-    return _Report(Check(name, state, status.target_url or ""), status.updated_at or _NEVER, status.id)
+def _from_status(status: Mapping[str, Any]) -> _Report:
+    name = _PREFIX.sub("", status["context"])
+    state = _STATES.get(status["state"], CheckState.FAILED)
+    return _Report(Check(name, state, status.get("target_url") or ""), _time(status.get("updated_at")), status["id"])
 
 
-def _from_run(run: CheckRun) -> _Report:
-    done = run.status == "completed"
-    state = _CONCLUSIONS.get(run.conclusion or "", CheckState.FAILED) if done else CheckState.PENDING
-    at = (run.completed_at if done else run.started_at) or run.started_at or _NEVER
-    return _Report(Check(_PREFIX.sub("", run.name), state, run.html_url or run.details_url or ""), at, run.id)
+def _from_run(run: Mapping[str, Any]) -> _Report:
+    done = run["status"] == "completed"
+    state = _CONCLUSIONS.get(run["conclusion"] or "", CheckState.FAILED) if done else CheckState.PENDING
+    at = (run.get("completed_at") if done else None) or run.get("started_at")
+    check = Check(_PREFIX.sub("", run["name"]), state, run.get("html_url") or run.get("details_url") or "")
+    return _Report(check, _time(at), run["id"])
+
+
+def _time(text: str | None) -> datetime:
+    return datetime.fromisoformat(text) if text else _NEVER
+
+
+def _next(link: str) -> str | None:
+    found = _NEXT.search(link)
+    return found[1] if found else None
 
 
 def _info(pull: PullRequest) -> PullRequestInfo:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
 import socket
 import time
 from dataclasses import dataclass, field
@@ -39,6 +41,7 @@ class Host:
     trouble: web.Response | None = None
     seen: list[web.Request] = field(default_factory=list)
     url: str = ""
+    unchanged: int = 0
 
     def app(self) -> web.Application:
         @web.middleware
@@ -63,11 +66,15 @@ class Host:
         return web.json_response(found or {"message": "Not Found"}, status=200 if found else 404)
 
     def _page(self, request: web.Request, rows: list[dict[str, Any]], shape: Any) -> web.Response:
+        etag = f'W/"{hashlib.sha256(json.dumps(rows).encode()).hexdigest()}"'
+        if request.headers.get("If-None-Match") == etag:
+            self.unchanged += 1
+            return web.Response(status=304, headers={"ETag": etag})
         size, page = int(request.query.get("per_page", 30)), int(request.query.get("page", 1))
         more = page * size < len(rows)
         following = f'<{self.url}{request.rel_url.update_query(page=page + 1)}>; rel="next"'
         part = shape(rows[(page - 1) * size : page * size])
-        return web.json_response(part, headers={"Link": following} if more else {})
+        return web.json_response(part, headers={"ETag": etag, **({"Link": following} if more else {})})
 
     def status(self, job: str, state: str, at: str = "2026-01-01T10:00:00Z") -> None:
         """Newest first, as GitHub lists them."""
@@ -161,6 +168,25 @@ async def test_every_page_is_read(host: Host) -> None:
     found = await states(host)
     assert len(found) == 260
     assert len(host.seen) == 4
+
+
+async def test_asking_again_is_fresh_and_uses_the_rate_limit_only_for_what_changed(host: Host) -> None:
+    for number in range(130):
+        host.status(f"s{number}", "success")
+    github = GitHub(settings(host.url))
+    first = await github.checks(sha=SHA)
+    assert await github.checks(sha=SHA) == first
+    assert (len(host.seen), host.unchanged) == (6, 3)
+    host.run("late", "failure")
+    assert {check.name for check in await github.checks(sha=SHA)} - {check.name for check in first} == {"late"}
+    assert host.unchanged == 5
+
+
+@pytest.mark.parametrize("answer", [[{"context": 1}], {"message": "?"}, None, [None], "text"])
+async def test_an_answer_of_another_shape_is_unavailable(host: Host, answer: object) -> None:
+    host.trouble = web.json_response(answer)
+    with pytest.raises(Unavailable, match="GitHub answers nonsense"):
+        await GitHub(settings(host.url)).checks(sha=SHA)
 
 
 async def test_pull_requests_come_with_labels_and_the_issues_they_close_and_unknown_ones_are_left_out(
