@@ -7,13 +7,15 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from sqlalchemy import text
 
 from bot.domain.errors import Unavailable
 from bot.engine.store import Store
 from bot.slack.context import Attachment
 from bot.slack.envelope import Envelope
 from bot.slack.outbox import Wish
-from bot.slack.store import HELD, SqlIntake, SqlMessages
+from bot.slack.quick import open_intake
+from bot.slack.store import HELD, KNOWN, SqlIntake, SqlMessages
 from bot.slack.tables import metadata
 
 if TYPE_CHECKING:
@@ -87,6 +89,33 @@ async def test_after_a_restart_alone_it_is_picked_up_at_once_and_not_once_finish
     third = SqlIntake(store, clock=clock)
     assert await third.claim() == []
     assert await third.take(request()) is False
+
+
+async def test_requests_on_sqlite_have_a_file_of_their_own(store: Store, clock: HandClock, tmp_path: Path) -> None:
+    url = f"sqlite+aiosqlite:///{tmp_path / 'bot.sqlite'}"
+    async with open_intake(url, store, clock=clock) as intake:
+        taken = await asyncio.gather(*(intake.take(request()) for _ in range(5)))
+        assert sorted(taken) == [False, False, False, False, True]
+        assert await intake.claim() == []
+    async with open_intake(url, store, clock=clock) as intake:
+        assert await intake.claim() == [(request(), 2)]
+        await intake.finish("cmd-1")
+    async with open_intake(url, store, clock=clock) as intake:
+        assert await intake.claim() == []
+        assert await intake.take(request()) is False
+        clock.at += KNOWN * 1.1
+        assert await intake.claim() == []
+        assert await intake.take(request()) is True
+    with pytest.raises(Unavailable):
+        await intake.take(request(2))
+
+
+async def test_a_request_is_not_kept_waiting_by_another_writer(store: Store, clock: HandClock, tmp_path: Path) -> None:
+    url = f"sqlite+aiosqlite:///{tmp_path / 'bot.sqlite'}"
+    async with open_intake(url, store, clock=clock) as intake, store.writing() as session:
+        await session.execute(text("DELETE FROM messages"))
+        async with asyncio.timeout(1):
+            assert await intake.take(request())
 
 
 async def test_a_message_keeps_its_id_and_place_and_counts_its_changes(store: Store, clock: HandClock) -> None:
