@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
 from contextlib import contextmanager
@@ -77,8 +78,14 @@ def backtest(repo: Path, truth: Path | None, *, as_json: bool) -> None:
 def _open(repo: Path) -> Iterator[GitHistory]:
     from integrations.history import GitHistory
 
-    with GitHistory(repo) as history:
-        yield history
+    collecting = gc.isenabled()
+    gc.disable()  # syntax trees are many small objects that stay: looking through them costs a quarter of the time
+    try:
+        with GitHistory(repo) as history:
+            yield history
+    finally:
+        if collecting:
+            gc.enable()
 
 
 def _read_truth(path: Path) -> list[dict[str, Any]]:

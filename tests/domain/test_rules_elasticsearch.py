@@ -148,3 +148,67 @@ def test_an_exporter_that_the_clone_lacks_is_a_blind_spot() -> None:
     found = review_range(history, base="a", head="b")
     assert subjects(found, Kind.ES_EXPORT_TOUCHED) == [ES_EXPORT]
     assert found.blind_spots
+
+
+UNUSUAL = {
+    "spread": ("            doc = {**doc, 'fresh': 1}\n", ["fresh"]),
+    "merged": ("            doc |= {'fresh': 1}\n", ["fresh"]),
+    "updated": ("            doc.update(fresh=1)\n", ["fresh"]),
+    "defaulted": ("            doc.setdefault('fresh', 1)\n", ["fresh"]),
+    "looped": ("            for name in ('fresh', 'other'):\n                doc[name] = 1\n", ["fresh", "other"]),
+    "composed": (
+        "            for name in ('fresh', 'other'):\n                doc[f'{name}_count'] = 1\n",
+        ["fresh_count", "other_count"],
+    ),
+    "paired": ("            for name, value in {'fresh': 1}.items():\n                doc[name] = value\n", ["fresh"]),
+    "chained": ("            known = doc['fresh'] = 1\n", ["fresh"]),
+    "annotated": ("            doc['fresh']: int = 1\n", ["fresh"]),
+    "constant": ("            doc[FRESH] = 1\n", ["fresh"]),
+    "handed": ("            self._put(doc, 'fresh', 1)\n", ["fresh"]),
+}
+
+
+@pytest.mark.parametrize("form", UNUSUAL)
+def test_unusual_forms_of_writing_a_field_are_seen(form: str) -> None:
+    code, expected = UNUSUAL[form]
+    base = BASE.replace(
+        "class ESExporter:",
+        "FRESH = 'fresh'\n\n\nclass ESExporter:\n    def _put(self, doc, name, value):\n        doc[name] = value\n",
+    )
+    new = base.replace("            to_index.append", f"{code}            to_index.append")
+    assert subjects(review(base, new), Kind.ES_FIELD_ADDED) == expected
+
+
+def test_a_document_built_where_it_is_sent_is_seen() -> None:
+    new = BASE.replace("'_source': doc", "'_source': {**doc, 'fresh': 1}")
+    assert subjects(review(BASE, new), Kind.ES_FIELD_ADDED) == ["fresh"]
+
+
+def test_a_query_that_a_function_returns_is_seen() -> None:
+    query = "\n\ndef query():\n    return ANNOTATIONS_SEL\n\n\nclass ESExporter:"
+    new = BASE.replace("class ESExporter:", query, 1).replace(
+        "select_with_fields(ANNOTATIONS_SEL", "select_with_fields(query()"
+    )
+    assert [finding.kind for finding in review(BASE, new).findings] == [Kind.ES_EXPORT_TOUCHED]
+
+
+def test_mappings_created_in_a_loop_are_the_same() -> None:
+    one = BASE[: BASE.index("class ESIndexManager:")]
+    rest = BASE[BASE.index("class ESExporter:") :]
+    loop = (
+        "class ESIndexManager:\n    def create(self):\n"
+        "        for name, mapping in (('dataset', {'properties': {'ds_id': {'type': 'keyword'}}}),\n"
+        "                              ('annotation', {'properties': {'msm': {'type': 'float'}, 'db': {'type': 'keyword'}}})):\n"
+        "            self._client.create(index=name, mappings=mapping)\n\n\n"
+    )
+    assert subjects(review(BASE, one + loop + rest), Kind.ES_MAPPING_CHANGED) == []
+    assert subjects(review(BASE, one + loop.replace("float", "double") + rest), Kind.ES_MAPPING_CHANGED) == ["msm"]
+
+
+def test_another_query_that_is_never_sent_gives_no_fields() -> None:
+    new = BASE.replace(
+        "class ESExporter:",
+        "CONFIG_SEL = 'SELECT config AS fresh FROM dataset WHERE id = %s'\n\n\nclass ESExporter:",
+        1,
+    )
+    assert subjects(review(BASE, new), Kind.ES_FIELD_ADDED) == []

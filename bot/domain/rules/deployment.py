@@ -23,6 +23,7 @@ _CONFIGURED = re.compile(r"^\s*[\"']?([A-Za-z_]\w*)[\"']?\s*:", re.MULTILINE)
 _SECRET = re.compile(r"password|passwd|secret|token|api_?key|private|credential|access_key", re.IGNORECASE)
 _ROLE = re.compile(r"^ansible/roles/([\w-]+)/")
 _MOST = 8
+_NAMES: dict[str, frozenset[str]] = {}  # blob → the variables it defines; a blob never changes
 
 
 def findings(reading: Reading) -> Iterator[Finding]:
@@ -99,7 +100,9 @@ def _defined(reading: Reading) -> set[str]:
     found: set[str] = set()
     for path, blob in reading.files(commit=reading.new, under="ansible").items():
         if _is_variables(path) and path.endswith((".yml", ".yaml", ".template")):
-            found |= set(_DEFINED.findall(reading.blob(blob, path)))
+            if blob not in _NAMES:
+                _NAMES[blob] = frozenset(_DEFINED.findall(reading.blob(blob, path)))
+            found |= _NAMES[blob]
     return found
 
 

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from bot.domain.rules.reading import Reading
 
 
+_IMPORTS = (ast.Import, ast.ImportFrom)
+
+
 @dataclass(frozen=True, slots=True)
 class Export:
     """One version of the exporter, understood."""
@@ -80,13 +83,10 @@ def compare(old: Export, new: Export) -> Iterator[Finding]:
 
 def reason(old: Export, new: Export) -> str:
     """Why a touched exporter changes no document."""
-    if ast.dump(old.tree) == ast.dump(new.tree):
+    one, other = ([(isinstance(node, _IMPORTS), ast.dump(node)) for node in export.tree.body] for export in (old, new))
+    if one == other:
         return "only comments and layout changed."
-    bodies = [
-        [node for node in export.tree.body if not isinstance(node, ast.Import | ast.ImportFrom)]
-        for export in (old, new)
-    ]
-    if [ast.dump(node) for node in bodies[0]] == [ast.dump(node) for node in bodies[1]]:
+    if [text for imports, text in one if not imports] == [text for imports, text in other if not imports]:
         return "only imports changed."
     return "fields, their values and the explicit mappings are the same."
 

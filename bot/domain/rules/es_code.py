@@ -93,6 +93,11 @@ class Code:
         yield from zip(self.parameters(name), call.args, strict=False)
         yield from ((keyword.arg, keyword.value) for keyword in call.keywords if keyword.arg)
 
+    def only_return(self, name: str) -> ast.expr | None:
+        """The expression that a function of one return gives, if that is all it does."""
+        body = [node for node in self.functions[name].body if not _is_docstring(node)]
+        return body[0].value if len(body) == 1 and isinstance(body[0], ast.Return) else None
+
     def text(self, node: ast.expr | None, depth: int = 0) -> str | None:  # noqa: PLR0911 - one return a case
         """The string that an expression is known to be; unknown parts of an f-string stay a placeholder."""
         if depth > 8:  # noqa: PLR2004 - constants that name each other in a circle
@@ -108,9 +113,15 @@ class Code:
             case ast.JoinedStr(values=values):
                 parts = [value.value if isinstance(value, ast.FormattedValue) else value for value in values]
                 return "".join(self.text(part, depth + 1) or " ? " for part in parts)
+            case ast.Call() if (own := self.called(node, "")) and (value := self.only_return(own)) is not None:
+                return self.text(value, depth + 1)
             case ast.Call(func=ast.Attribute(value=inner, attr="strip" | "format")):
                 return self.text(inner, depth + 1)
             case ast.Call(args=[inner, *_]) if ast.unparse(node.func).endswith(("dedent", "cleandoc")):
                 return self.text(inner, depth + 1)
             case _:
                 return None
+
+
+def _is_docstring(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)

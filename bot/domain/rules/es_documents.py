@@ -78,6 +78,7 @@ def read(tree: ast.Module) -> Documents:
     collector = _Collector(code, flow)
     for name, function in code.functions.items():
         collector.walk(function.body, name, ())
+    collector.take_literals()
     fields: dict[str, dict[str, Field]] = {DATASET: {}, ANNOTATION: {}}
     for text, expression in flow.queries.items():
         for role in flow.query_roles(text):
@@ -121,6 +122,17 @@ class _Collector:
             for inner, extra in branches(statement):
                 self.walk(inner, inside, (*guards, *extra))
 
+    def take_literals(self) -> None:
+        """Documents that are built where they are sent: ``{**doc, 'new': 1}``."""
+        for role, inside, document in self._flow.literals:
+            self._keys(role, document, inside, ())
+
+    def _keys(self, role: str, document: ast.Dict, inside: str, guards: tuple[Guard, ...]) -> None:
+        for key, value in zip(document.keys, document.values, strict=True):
+            if key is not None and (name := self._code.text(key)) is not None and not name.startswith("_"):
+                for path, leaf in _leaves(name, value):
+                    self.writes.append(Write(role, path, leaf, guards, inside, leaf.lineno))
+
     def _statement(self, statement: ast.stmt, inside: str, guards: tuple[Guard, ...]) -> None:
         match statement:
             case ast.Assign(targets=targets, value=value):
@@ -133,6 +145,9 @@ class _Collector:
                     self._remove(target, inside, guards)
             case ast.For():
                 self._loop(statement, inside, guards)
+            case ast.Return(value=ast.Dict() as value):
+                for role in sorted(self._flow.role("return", inside)):
+                    self._keys(role, value, inside, guards)
             case _:
                 pass
         for call in _calls(statement):
@@ -158,7 +173,14 @@ class _Collector:
                 self.writes.append(Write(role, path, leaf, guards, inside, leaf.lineno or target.lineno, part))
 
     def _fields_of(self, target: ast.expr, inside: str) -> Iterator[tuple[str, str]]:
-        """(role, dotted field) of ``doc['a']`` and ``doc['a']['b']``."""
+        """(role, dotted field) of ``doc['a']`` and ``doc['a']['b']``, also where a parameter is the key."""
+        if (
+            isinstance(target, ast.Subscript)
+            and isinstance(target.slice, ast.Name)
+            and isinstance(target.value, ast.Name)
+        ):
+            for name in self._given(target.slice.id, inside):
+                yield from ((role, name) for role in sorted(self._flow.role(inside, target.value.id)))
         path: list[str] = []
         while isinstance(target, ast.Subscript) and (key := self._code.text(target.slice)) is not None:
             path.insert(0, key)
@@ -166,6 +188,17 @@ class _Collector:
         if path and isinstance(target, ast.Name) and "?" not in "".join(path):
             for role in sorted(self._flow.role(inside, target.id)):
                 yield role, ".".join(path)
+
+    def _given(self, parameter: str, function: str) -> Iterator[str]:
+        """The constants that a function's callers hand in for a parameter."""
+        if parameter not in self._code.parameters(function):
+            return
+        for caller, nodes in self._code.nodes.items():
+            for node in nodes:
+                if isinstance(node, ast.Call) and self._code.called(node, caller) == function:
+                    text = self._code.text(dict(self._code.arguments(node, function)).get(parameter))
+                    if text is not None:
+                        yield text
 
     def _merge(self, target: ast.expr, value: ast.expr, inside: str, guards: tuple[Guard, ...]) -> None:
         """``doc = {…}``, ``doc.update({…})``: every key is a field."""
@@ -212,20 +245,17 @@ class _Collector:
     def _loop(self, loop: ast.For, inside: str, guards: tuple[Guard, ...]) -> None:
         """``for f in ds_doc: ann_doc[f] = ds_doc[f]`` copies; ``for f in ('a', 'b'): doc[f] = …`` writes each."""
         names = {node.id for node in ast.walk(loop.target) if isinstance(node, ast.Name)}
-        stores = [
-            (node.targets[0], node.value)
-            for node in ast.walk(loop)
-            if isinstance(node, ast.Assign)
-            and isinstance(node.targets[0], ast.Subscript)
-            and isinstance(node.targets[0].slice, ast.Name)
-            and node.targets[0].slice.id in names
-        ]
-        keys = constants(loop.iter, self._code)
-        for target, value in stores:
-            self._copy(target.value, _iterated(loop.iter), self._tested(loop), inside)
-            for key in keys or ():
-                fixed = ast.Subscript(target.value, ast.Constant(key), lineno=target.lineno, col_offset=0)
-                self._write(fixed, value, inside, guards, None)
+        keys = constants(loop.iter, self._code) or ()
+        for node in ast.walk(loop):
+            if not isinstance(node, ast.Assign) or not isinstance(target := node.targets[0], ast.Subscript):
+                continue
+            used = {inner.id for inner in ast.walk(target.slice) if isinstance(inner, ast.Name)} & names
+            if used and isinstance(target.slice, ast.Name):
+                self._copy(target.value, _iterated(loop.iter), self._tested(loop), inside)
+            for key in keys if used else ():
+                name = ast.Constant(_filled(target.slice, key), lineno=target.lineno, col_offset=0)
+                fixed = ast.Subscript(target.value, name, lineno=target.lineno, col_offset=0)
+                self._write(fixed, node.value, inside, guards, None)
 
     def _copy(self, target: ast.expr, source: ast.expr, skip: frozenset[str], inside: str) -> None:
         if isinstance(target, ast.Name) and isinstance(source, ast.Name):
@@ -275,6 +305,10 @@ def constants(node: ast.expr, code: Code) -> tuple[str, ...] | None:
             return tuple(flat)
         case ast.Name(id=name) | ast.Attribute(value=ast.Name(), attr=name) if name in code.constants:
             return constants(code.constants[name], code)
+        case ast.Dict(keys=keys):
+            return tuple(text for key in keys if key is not None and (text := code.text(key)) is not None)
+        case ast.Call(func=ast.Attribute(value=inner, attr="items" | "keys"), args=[]):
+            return constants(inner, code)
         case ast.BinOp(left=left, right=right):
             one, other = constants(left, code), constants(right, code)
             return None if one is None or other is None else one + other
@@ -282,6 +316,13 @@ def constants(node: ast.expr, code: Code) -> tuple[str, ...] | None:
             return constants(inner, code)
         case _:
             return None
+
+
+def _filled(key: ast.expr, value: str) -> str:
+    """A key made from a loop's variable: the variable itself, or a text around it."""
+    if isinstance(key, ast.JoinedStr):
+        return "".join(str(part.value) if isinstance(part, ast.Constant) else value for part in key.values)
+    return value
 
 
 def _iterated(node: ast.expr) -> ast.expr:

@@ -40,6 +40,7 @@ class Flow:
         self.queries: dict[str, ast.expr] = {}
         self._edges: list[tuple[Node, Node]] = []
         self._sinks: list[tuple[Node, str]] = []
+        self.literals: list[tuple[str, str, ast.Dict]] = []  # (role, function, document) sent as it is built
         for name, nodes in code.nodes.items():
             for node in nodes:
                 self._follow(node, name)
@@ -112,7 +113,7 @@ class Flow:
         places = [named.get("doc_type"), named.get("index"), *call.args[:1]]
         role = next((role for place in places if place and (role := self._role_of(place))), None)
         if document is not None and role:
-            self._sinks.extend((node, role) for node in self._nodes(document, inside))
+            self._send(document, role, inside)
 
     def _follow_action(self, action: ast.Dict, inside: str) -> None:
         """A bulk action: ``{'_index': …, '_source': doc}``."""
@@ -121,7 +122,12 @@ class Flow:
         places = [named.get("_type"), named.get("_index")]
         role = next((role for place in places if place and (role := self._role_of(place))), None)
         if document is not None and "_index" in named:
-            self._sinks.extend((node, role or ANNOTATION) for node in self._nodes(document, inside))
+            self._send(document, role or ANNOTATION, inside)
+
+    def _send(self, document: ast.expr, role: str, inside: str) -> None:
+        self._sinks.extend((node, role) for node in self._nodes(document, inside))
+        if isinstance(document, ast.Dict):
+            self.literals.append((role, inside, document))
 
     def _role_of(self, place: ast.expr) -> str | None:
         text = (self.code.text(place) or ast.unparse(place)).casefold()

@@ -96,6 +96,13 @@ class _Run:
                     self.returned = self._value(value)
                 case ast.Expr(value=value):
                     self._value(value)
+                case ast.For(target=target, iter=iterated, body=inner) if isinstance(
+                    rounds := self._value(iterated), list
+                ):
+                    for value in rounds:
+                        self._store(target, value)
+                        self.carry_out(inner)
+                    continue
                 case _:
                     pass
             for inner, _ in branches(statement):
@@ -108,6 +115,9 @@ class _Run:
     def _store(self, target: ast.expr, value: Any) -> None:
         if isinstance(target, ast.Name):
             self._values[target.id] = value
+        elif isinstance(target, ast.Tuple) and isinstance(value, list):
+            for element, part in zip(target.elts, value, strict=False):
+                self._store(element, part)
         elif isinstance(target, ast.Subscript):
             holder, key = self._value(target.value), self._value(target.slice)
             if isinstance(holder, dict) and isinstance(key, str):
@@ -194,6 +204,7 @@ class _Run:
         settings = given.get("settings", body.get("settings"))
         if isinstance(mappings, dict) or isinstance(settings, dict):
             words = [ast.unparse(keyword.value) for keyword in call.keywords]
+            words += [value for value in given.values() if isinstance(value, str)]
             self.created.append(_Created(mappings, settings, f"{' '.join(words)} {self._name}", call.lineno))
 
 

@@ -180,13 +180,13 @@ class Values:
 
     def _say_own_call(self, call: ast.Call, name: str, scope: _Scope) -> str:
         """A function of one expression is put in the call's place; of a longer one, its returns are followed."""
-        body = [node for node in self._code.functions[name].body if not _is_docstring(node)]
+        value = self._code.only_return(name)
         given = dict(self._code.arguments(call, name))
-        if len(body) == 1 and isinstance(body[0], ast.Return) and body[0].value is not None:
+        if value is not None:
             inner = _Scope(name, strict=scope.strict, bare=scope.bare, needs=scope.needs, depth=scope.depth)
-            inner.names = {parameter: self._say(value, scope) for parameter, value in given.items()}
+            inner.names = {parameter: self._say(argument, scope) for parameter, argument in given.items()}
             inner.bound = frozenset(given)
-            return self._say(body[0].value, inner)
+            return self._say(value, inner)
         scope.needs.add(("return", name))
         return f"own({', '.join(self._say(value, scope) for value in given.values())})"
 
@@ -250,10 +250,6 @@ def _formatted(pattern: str, values: list[str]) -> str:
     for value, piece in zip(values, pieces[1:], strict=True):
         parts += [value, *([repr(piece)] if piece else [])]
     return f"text({' '.join(parts)})"
-
-
-def _is_docstring(node: ast.stmt) -> bool:
-    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
 
 
 def _is_fallback(test: ast.expr, orelse: ast.expr) -> bool:
