@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, HttpUrl, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from bot.domain.errors import BadSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 Role = Literal["viewer", "releaser", "approver", "admin"]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
@@ -30,6 +33,7 @@ class SlackSettings(Part):
     )
     channel: str = Field(description="id of #metaspace_dev, the only channel where releases are made (C…)")
     base_url: str = Field("https://slack.com/api/", description="where Slack's Web API answers")
+    dates: bool = Field(True, description="false sends times as text in UTC, for a Slack that draws none (the sandbox's)")
     bot_token: SecretStr = Field(SecretStr(""), description="xoxb-…, from RELEASEBOT_SLACK__BOT_TOKEN")
     app_token: SecretStr = Field(SecretStr(""), description="xapp-…, for Socket Mode, from RELEASEBOT_SLACK__APP_TOKEN")
     signing_secret: SecretStr = Field(SecretStr(""), description="for HTTP mode, from RELEASEBOT_SLACK__SIGNING_SECRET")
@@ -216,6 +220,17 @@ class Settings(BaseSettings):
         if chosen not in self.environments:
             raise BadSettings(f"There is no environment {chosen!r}.", hint=f"Known: {', '.join(self.environments)}")
         return chosen, self.environments[chosen]
+
+
+def secrets(part: BaseModel) -> Iterator[str]:
+    """Return every secret value in the settings, to be kept out of logs and messages. The database's URL counts whole."""
+    for name in type(part).model_fields:
+        value = getattr(part, name)
+        for one in value.values() if isinstance(value, dict) else (value,):
+            if isinstance(one, SecretStr) and one.get_secret_value():
+                yield one.get_secret_value()
+            elif isinstance(one, BaseModel):
+                yield from secrets(one)
 
 
 def load(path: Path) -> Settings:

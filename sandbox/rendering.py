@@ -64,7 +64,7 @@ def settings(world: World) -> dict[str, Any]:
         for one, roles in ROLES.items()
     ]
     return {
-        "slack": {"mode": world.options.mode, "channel": DEV_CHANNEL, "base_url": world.slack.api_url},
+        "slack": {"mode": world.options.mode, "channel": DEV_CHANNEL, "base_url": world.slack.api_url, "dates": False},
         "http": {"host": "127.0.0.1", "port": world.http_port},
         "database": {"url": f"sqlite+aiosqlite:///{folder}/releasebot.sqlite"},
         "repository": {

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
+import re
 from typing import TYPE_CHECKING
 
 import aiohttp
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
 DEADLINE = 10.0  # seconds a call may take
+_DATE = re.compile(r"<!date\^\d+\^[^|>]*\|([^>]*)>")
 _EXPIRED = {"expired_trigger_id", "exchanged_trigger_id", "invalid_trigger_id", "trigger_expired", "trigger_exchanged"}
 _PASSING = {"internal_error", "fatal_error", "service_unavailable", "team_added_to_org", "request_timeout"}
 TOKEN_ERRORS = frozenset(
@@ -51,11 +54,19 @@ class SlackSays(Refused):
         self.code = code
 
 
+def _without_dates(body: object) -> str:
+    return _DATE.sub(r"\1", json.dumps(body))
+
+
 @contextlib.asynccontextmanager
-async def web_client(*, token: str, base_url: str) -> AsyncIterator[AsyncWebClient]:
-    """Open the Web API. The SDK's own retries are off: it would repeat a post whose answer was lost."""
+async def web_client(*, token: str, base_url: str, dates: bool = True) -> AsyncIterator[AsyncWebClient]:
+    """Open the Web API. The SDK's own retries are off: it would repeat a post whose answer was lost.
+
+    Without ``dates``, times are sent as the text that Slack shows where it cannot draw them: the local Slack draws none.
+    """
     timeout = aiohttp.ClientTimeout(total=DEADLINE)
-    async with aiohttp.ClientSession(timeout=timeout) as session:
+    serialize = json.dumps if dates else _without_dates
+    async with aiohttp.ClientSession(timeout=timeout, json_serialize=serialize) as session:
         yield AsyncWebClient(token=token, base_url=base_url, session=session, retry_handlers=[])
 
 

@@ -1,0 +1,249 @@
+"""The composition root: the one place that knows settings, engine, Slack, commands, steps and integrations."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import uuid
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import structlog
+from integrations.ansible import AnsiblePlaybooks
+from integrations.jobs import TmuxJobs
+from integrations.server import WebServer
+from integrations.ssh import SshHost
+
+import commands
+from bot import http, telemetry
+from bot.checklists import available
+from bot.domain.errors import ReleaseError, Unavailable
+from bot.engine import failpoints
+from bot.engine.clock import SystemClock
+from bot.engine.desk import Desk
+from bot.engine.narrator import Narrator
+from bot.engine.office_service import Area as OfficeArea
+from bot.engine.office_service import OfficeService
+from bot.engine.records import Ledger
+from bot.engine.runner import Area, Runner
+from bot.engine.step import StepEnvironment
+from bot.engine.store import Store
+from bot.engine.watch import Watch
+from bot.ports import Ports
+from bot.settings import secrets
+from bot.slack.announcements import SlackAnnouncements
+from bot.slack.api import web_client
+from bot.slack.app import SlackApp
+from bot.slack.outbox import Outbox
+from bot.slack.people import People
+from bot.slack.quick import open_intake
+from bot.slack.router import Router
+from bot.slack.sender import Sender
+from bot.slack.store import SqlMessages
+from bot.steps import registry as steps
+from bot.steps.planner import Planner
+from integrations.git import GitRepository
+from integrations.github import GitHub
+from integrations.metaspace import MetaspacePlatform
+from integrations.probe import SiteProbe
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bot.engine.step import Step
+    from bot.ports import Announcements, Clock
+    from bot.settings import EnvironmentSettings, Settings
+
+LEASE = 30.0  # seconds
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """The parts that serve releases, put together."""
+
+    desk: Desk
+    runner: Runner
+    narrator: Narrator
+    office: OfficeService
+    outbox: Outbox
+
+
+async def serve(settings: Settings) -> int:
+    """Run the bot until SIGTERM or Ctrl-C; returns the exit status. Raises `ReleaseError` when it cannot start."""
+    failpoints.demand_sane()
+    telemetry.set_up_logs(settings.log_level)
+    telemetry.hide(secrets(settings))
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with AsyncExitStack() as stack:
+        clock = SystemClock()
+        store = await stack.enter_async_context(Store(settings.database.url.get_secret_value()))
+        return await _serve(settings, store, clock, stop, stack)
+
+
+async def _serve(settings: Settings, store: Store, clock: Clock, stop: asyncio.Event, stack: AsyncExitStack) -> int:
+    slack = settings.slack
+    client = await stack.enter_async_context(
+        web_client(token=slack.bot_token.get_secret_value(), base_url=slack.base_url, dates=slack.dates)
+    )
+    process = uuid.uuid4().hex
+    messages = SqlMessages(store, clock=clock, process=process)
+    outbox = Outbox(messages, Sender(client, clock=clock), channel=slack.channel, clock=clock)
+    router = Router.discover(commands, channel=slack.channel)
+    engine = await engine_of(settings, store, outbox, router, clock=clock, process=process, stack=stack)
+    app = SlackApp(
+        settings=slack,
+        client=client,
+        store=await stack.enter_async_context(
+            open_intake(settings.database.url.get_secret_value(), store, clock=clock)
+        ),
+        outbox=outbox,
+        router=router,
+        people=People(settings.people),
+        office=engine.office,
+    )
+    served = http.application(
+        metrics=telemetry.Metrics(), checks={"database": store.answers, "slack": partial(_connected, app)}
+    )
+    app_client = None
+    if slack.mode == "http":
+        app.add_route(served)
+    else:
+        app_client = await stack.enter_async_context(
+            web_client(token=slack.app_token.get_secret_value(), base_url=slack.base_url)
+        )
+    port = await stack.enter_async_context(http.serve(served, host=settings.http.host, port=settings.http.port))
+    _log.info("ready", port=port, mode=slack.mode, environments=list(settings.environments))
+    return await _until_stopped(engine, app.run(app_client), stop)
+
+
+async def _until_stopped(engine: Engine, slack: object, stop: asyncio.Event) -> int:
+    """Work until asked to stop; then the runner comes to a safe point first, while Slack still hears of it."""
+    tasks = [
+        asyncio.ensure_future(slack),  # type: ignore[call-overload]  # a coroutine; annotated loosely for its one use
+        asyncio.create_task(engine.runner.run(stop), name="runner"),
+        asyncio.create_task(engine.narrator.run(stop), name="narrator"),
+    ]
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({stopping, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+    broken = [task for task in tasks if task.done() and not task.cancelled() and task.exception()]
+    stop.set()
+    engine.desk.bell.ring()
+    await asyncio.wait(tasks[1:], timeout=25)
+    for task in (*tasks, stopping):
+        task.cancel()
+    await asyncio.gather(*tasks, stopping, return_exceptions=True)
+    for task in broken:
+        _log.error("part_ended", part=task.get_name(), exc_info=task.exception())
+    return 1 if broken else 0
+
+
+async def _connected(app: SlackApp) -> None:
+    if not app.ready:
+        raise Unavailable("Slack's socket is not connected.")
+
+
+async def engine_of(
+    settings: Settings,
+    store: Store,
+    outbox: Outbox,
+    router: Router,
+    *,
+    clock: Clock,
+    process: str,
+    stack: AsyncExitStack,
+) -> Engine:
+    """Put the engine together over the real world of every environment."""
+    registry = steps.load()
+
+    def skip_of(step: str) -> str:
+        return registry[step].skip if step in registry else "never"
+
+    desk = Desk(store, clock=clock, skip_of=skip_of)
+    ledger = Ledger(store, clock=clock, owner=process, lease=LEASE, bell=desk.bell)
+    if store.sqlite:
+        await ledger.free_all()  # the lock file says that no other process drives
+    announcements = SlackAnnouncements(outbox)
+    areas = {
+        name: await area_of(settings, one, name, announcements=announcements, clock=clock, stack=stack)
+        for name, one in settings.environments.items()
+    }
+    driven = {
+        name: Area(environment, ports, Watch(store, clock=clock, interval=one.site.interval, bell=desk.bell))
+        for (name, one), (environment, ports) in zip(settings.environments.items(), areas.values(), strict=True)
+    }
+    offices = {
+        name: _office_area(name, settings.environments[name], environment, ports, registry)
+        for name, (environment, ports) in areas.items()
+    }
+    office = OfficeService(settings=settings, desk=desk, commands=router.commands, areas=offices)
+    runner = Runner(ledger, registry=registry, areas=driven, clock=clock, bell=desk.bell, lease=LEASE)
+    narrator = Narrator(ledger=desk, outbox=outbox, bell=desk.bell, channel=settings.slack.channel)
+    return Engine(desk, runner, narrator, office, outbox)
+
+
+def _office_area(
+    name: str, settings: EnvironmentSettings, environment: StepEnvironment, ports: Ports, registry: Mapping[str, Step]
+) -> OfficeArea:
+    return OfficeArea(
+        name=name,
+        settings=settings,
+        ports=ports,
+        planning=Planner(registry, environment, ports),
+        checklists=partial(available, settings.checklists, registry),
+    )
+
+
+async def area_of(
+    settings: Settings,
+    environment: EnvironmentSettings,
+    name: str,
+    *,
+    announcements: Announcements,
+    clock: Clock,
+    stack: AsyncExitStack,
+) -> tuple[StepEnvironment, Ports]:
+    """Open one environment: its settings as steps see them, and its ports."""
+    control = SshHost(f"{name}-control", environment.control, clock)
+    web = SshHost(f"{name}-web", environment.web, clock)
+    for host in (control, web):
+        stack.push_async_callback(_closed, host)
+    ports = Ports(
+        clock=clock,
+        repository=GitRepository(settings.repository),
+        code_host=GitHub(settings.repository),
+        control_jobs=TmuxJobs(control, environment.control, clock),
+        playbooks=AnsiblePlaybooks(control, environment.ansible),
+        server=WebServer(web, environment.server),
+        site=await stack.enter_async_context(SiteProbe(environment.site, clock)),
+        platform=MetaspacePlatform(environment.site),
+        announcements=announcements,
+    )
+    return step_environment(name, environment), ports
+
+
+def step_environment(name: str, settings: EnvironmentSettings) -> StepEnvironment:
+    """Return the settings that steps need, as plain values."""
+    return StepEnvironment(
+        name=name,
+        master_branch=settings.master_branch,
+        release_branch=settings.release_branch,
+        required_ci=settings.required_ci,
+        ending_programs=settings.server.ending_programs,
+        watched_programs=settings.server.programs,
+        ci_timeout=settings.ci_timeout,
+        drain_timeout=settings.drain_timeout,
+        settle_timeout=settings.settle_timeout,
+        poll=settings.poll,
+        configuration_branch=settings.ansible.configuration_branch,
+    )
+
+
+async def _closed(host: SshHost) -> None:
+    with contextlib.suppress(ReleaseError):
+        await host.close()
