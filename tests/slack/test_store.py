@@ -17,6 +17,10 @@ from bot.slack.outbox import Wish
 from bot.slack.quick import open_intake
 from bot.slack.store import HELD, KNOWN, SqlIntake, SqlMessages
 from bot.slack.tables import metadata
+from tests.slack.bot import running_bot
+from tests.slack.conftest import CHANNEL
+from tests.slack.memory import RealClock
+from tests.slack.strict import StrictSlack, until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -193,3 +197,31 @@ async def test_a_message_put_twice_at_once_is_one(store: Store, clock: HandClock
     stores = [SqlMessages(store, clock=clock) for _ in range(2)]
     await asyncio.gather(*(one.put("R1", wish(f"text {at}")) for at, one in enumerate(stores)))
     assert len(await stores[0].pending()) == 1
+
+
+@pytest.mark.parametrize("mode", ["socket", "http"])
+async def test_a_bot_on_a_real_database_goes_on_where_it_was_killed(
+    slack: StrictSlack, store: Store, tmp_path: Path, mode: str
+) -> None:
+    url, real = f"sqlite+aiosqlite:///{tmp_path / 'bot.sqlite'}", RealClock()
+    async with (
+        open_intake(url, store, clock=real) as intake,
+        running_bot(slack, mode=mode, requests=intake, messages=SqlMessages(store, clock=real)) as bot,
+    ):
+        bot.office.hold = asyncio.Event()
+        slack.trouble.lost["chat.postMessage"] = 1
+        await slack.command("U01REL", "ping", channel=CHANNEL, times=2)
+        said = await slack.command("U01REL", "say once", channel=CHANNEL, times=2)
+        await said.acknowledged(2)
+        await until(lambda: slack.messages[CHANNEL] and bot.office.done == ["ping"])
+    async with (
+        open_intake(url, store, clock=real) as intake,
+        running_bot(slack, mode=mode, requests=intake, messages=SqlMessages(store, clock=real)),
+    ):
+        await until(lambda: [one["text"] for one in slack.whispers] == ["pong"])
+        deadline = real.monotonic() + 5
+        while await SqlMessages(store, clock=real).pending():
+            assert real.monotonic() < deadline
+            await asyncio.sleep(0.01)
+        assert await intake.claim() == []
+    assert [one["text"] for one in slack.messages[CHANNEL]] == ["once"]
