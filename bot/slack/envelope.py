@@ -109,6 +109,8 @@ def read(payload: Mapping[str, Any]) -> Envelope | None:
             body["event"] = {key: value for key, value in body["event"].items() if key in _EVENT}
             return Envelope("evt-" + str(body["event_id"]), "mention", body)
         case "block_actions" if body.get("actions") and not body["actions"][0].get("url"):
+            thread = (payload.get("message") or {}).get("thread_ts")  # the container does not always say it
+            body["container"] = {"thread_ts": thread, **(body.get("container") or {})}
             return _interaction(body, "click", *_pressed(body))
         case "view_submission" if body.get("view"):
             view = body["view"]

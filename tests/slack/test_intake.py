@@ -99,7 +99,7 @@ def test_what_is_kept_of_a_request_holds_no_message_and_no_token() -> None:
     }
     envelope = read(body)
     assert envelope is not None
-    assert set(envelope.body) == {"type", "user", "actions"}
+    assert set(envelope.body) == {"type", "user", "actions", "container"}
 
 
 def test_link_buttons_and_what_bots_say_are_nobodys_request() -> None:
@@ -111,3 +111,16 @@ def test_link_buttons_and_what_bots_say_are_nobodys_request() -> None:
     bot = {"type": "event_callback", "event_id": "E", "event": {"type": "app_mention", "bot_id": "B1", "user": "U1"}}
     assert read(link) is None
     assert read(bot) is None
+
+
+def test_a_click_in_a_thread_is_answered_in_that_thread() -> None:
+    body = {
+        "type": "block_actions",
+        "user": {"id": "U1"},
+        "container": {"message_ts": "17.2", "channel_id": "C1"},
+        "message": {"ts": "17.2", "thread_ts": "17.1"},
+        "actions": [{"action_id": "a", "action_ts": "1"}],
+    }
+    envelope = read(body)
+    assert envelope is not None
+    assert (envelope.place.channel, envelope.place.thread) == ("C1", "17.1")
