@@ -32,6 +32,10 @@ check: $(STAMP) ## Lint, format, types, import contracts, manifest, lock file
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/python scripts/check-files
 
+chaos: $(STAMP) ## Run the slow matrices whole
+	@scripts/system-packages test
+	@CHAOS=all $(BIN)/python -m pytest tests/scenarios tests/engine -k "kill" $(ARGS)
+
 bench: $(STAMP) ## Measure, as ratios against a peer or a floor in the same run
 	@scripts/system-packages test
 	@$(BIN)/python -m bench $(ARGS)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import os
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -40,6 +41,8 @@ class Store:
                 hint="releasebot config example",
             )
         self._lock: Any = None
+        # SQLite's writers wait for each other by sleeping; in one process they can take turns instead.
+        self._turn: AbstractAsyncContextManager[Any] = asyncio.Lock() if self.sqlite else nullcontext()
         self._engine: AsyncEngine | None = None
         self._write: async_sessionmaker[AsyncSession] | None = None
         self._read: async_sessionmaker[AsyncSession] | None = None
@@ -71,6 +74,7 @@ class Store:
 
     async def close(self) -> None:
         """Disconnect, and give the lock file back."""
+        self._write = self._read = None
         if self._engine is not None:
             await self._engine.dispose()
             self._engine = None
@@ -91,7 +95,7 @@ class Store:
         """Open a transaction that commits at its end; nothing of it stays when it raises."""
         if self._write is None:
             raise StoreUnavailable("The database is closed.")
-        async with translated(), self._write.begin() as session:
+        async with self._turn, translated(), self._write.begin() as session:
             yield session
 
     @asynccontextmanager
