@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import uuid
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select, update
 
-from bot.domain.errors import Conflict, NotAllowed, WrongUse
+from bot.domain.errors import WrongUse
 from bot.domain.plan import StepKind
 from bot.domain.policy import demand, may_decide
 from bot.domain.readmodel import Decided
 from bot.domain.release import FINISHED, Answer, Choice, DecisionKind, Question, ReleaseState, StepState
-from bot.engine import readings
+from bot.engine import locks, readings
+from bot.engine.bell import Bell
 from bot.engine.codec import answer_in, answer_out, plan_in, plan_out, question_in, question_out
 from bot.engine.controls import Controls
 from bot.engine.tables import CursorRow, DecisionRow, EventRow, LockRow, QuestionRow, ReleaseRow, StepRow
@@ -35,31 +35,6 @@ OPEN = tuple(state for state in ReleaseState if state not in FINISHED and state 
 def never(_step: str) -> str:
     """Let nobody skip a step that is not known."""
     return "never"
-
-
-class Bell:
-    """Wakes whoever waits for news, inside this process; another process finds out at its next look."""
-
-    def __init__(self) -> None:
-        """Nobody waits yet."""
-        self._waiting: set[asyncio.Event] = set()
-
-    def ring(self) -> None:
-        """Wake everybody."""
-        for one in self._waiting:
-            one.set()
-
-    async def wait(self, *, at_most: float) -> None:
-        """Return at the next ring, or after that many seconds."""
-        event = asyncio.Event()
-        self._waiting.add(event)
-        try:
-            async with asyncio.timeout(at_most):
-                await event.wait()
-        except TimeoutError:
-            return
-        finally:
-            self._waiting.discard(event)
 
 
 class Desk:
@@ -92,7 +67,7 @@ class Desk:
             )
             session.add(row)
             await session.flush()
-            await self._take_lock(session, plan, row.number, by=by, now=now)
+            await locks.borrow(session, plan, row.number, by=by, now=now)
             session.add_all(
                 StepRow(release=row.number, key=step.key, position=position, state=StepState.PENDING)
                 for position, step in enumerate(plan.steps)
@@ -124,8 +99,11 @@ class Desk:
             row = await session.get(QuestionRow, question)
             if row is None:
                 raise WrongUse("That question is not known; nothing was decided.", hint="/release status")
-            if kind not in {choice.kind for choice in question_in(row.question).choices}:
+            if (kind, value) not in {(choice.kind, choice.value) for choice in question_in(row.question).choices}:
                 raise WrongUse(f"{kind} is no answer to that question; nothing was decided.", hint="/release status")
+            await session.get(
+                ReleaseRow, row.release, with_for_update=True
+            )  # in the runner's order: nobody waits in a ring
             taken = await session.execute(
                 update(QuestionRow)
                 .where(QuestionRow.id == question, QuestionRow.closed_at.is_(None))
@@ -162,9 +140,9 @@ class Desk:
                     release=row.number, kind=kind, by=by.slack, at=said.at, reason=reason, source=source, effective=True
                 )
             )
-            await self._event(session, row.number, f"release.{kind}", by=by.slack, data={"reason": reason})
             if row.state in FINISHED:
-                await release_lock(session, row)
+                await locks.give_back(session, row)
+            await self._event(session, row.number, f"release.{kind}", by=by.slack, data={"reason": reason})
         self.bell.ring()
         return Decided(effective=True, sentence=sentence)
 
@@ -240,16 +218,7 @@ class Desk:
     async def lock(self, environment: str, /, *, by: Person, reason: str) -> LockView:
         """Lock an environment; raises `Conflict` naming who has it. One's own lock gets the new reason."""
         async with self._store.writing() as session:
-            row = await session.get(LockRow, environment, with_for_update=True)
-            if row and row.owner != by.slack:
-                raise _held(row)
-            if row is None:
-                row = LockRow(
-                    environment=environment, owner=by.slack, since=self._clock.now(), reason=reason, by_hand=True
-                )
-                session.add(row)
-            row.by_hand = True
-            row.reason = reason if row.release is None else row.reason
+            row = await locks.take(session, environment, by=by, reason=reason, now=self._clock.now())
             await self._event(
                 session, None, "lock.taken", by=by.slack, data={"environment": environment, "reason": reason}
             )
@@ -260,17 +229,7 @@ class Desk:
     async def unlock(self, environment: str, /, *, by: Person) -> None:
         """Take a lock away. Raises `NotAllowed` for somebody else's, `Conflict` where there is none or a release has it."""
         async with self._store.writing() as session:
-            row = await session.get(LockRow, environment, with_for_update=True)
-            if row is None:
-                raise Conflict(f"{environment} is not locked; nothing was done.", hint="/release status")
-            if row.owner != by.slack and "admin" not in by.roles:
-                raise NotAllowed(f"The lock is <@{row.owner}>'s; nothing was done.", hint="ask them, or an admin")
-            if row.release is not None:
-                raise Conflict(
-                    f"{readings.name_of(row.release)} holds {environment}; nothing was done.",
-                    hint="/release abort, if it must end",
-                )
-            await session.delete(row)
+            await locks.give_up(session, environment, by=by)
             await self._event(session, None, "lock.released", by=by.slack, data={"environment": environment})
         self.bell.ring()
 
@@ -279,16 +238,6 @@ class Desk:
         async with self._store.reading() as session:
             row = await session.get(LockRow, environment)
             return readings.lock_view(row) if row else None
-
-    async def _take_lock(self, session: AsyncSession, plan: Plan, number: int, *, by: str, now: datetime) -> None:
-        row = await session.get(LockRow, plan.environment, with_for_update=True)
-        if row and (row.owner != by or row.release is not None):
-            raise _held(row)
-        if row is None:
-            reason = f"release {plan.version}"
-            row = LockRow(environment=plan.environment, owner=by, reason=reason, since=now)
-            session.add(row)
-        row.release = number
 
     async def _row(self, session: AsyncSession, release: str, *, lock: bool) -> ReleaseRow:
         row = await session.get(ReleaseRow, readings.number_of(release), with_for_update=lock)
@@ -308,17 +257,6 @@ class Desk:
     ) -> None:
         await self._store.order_events(session)
         session.add(EventRow(release=release, step=step, kind=kind, at=self._clock.now(), by=by, data=dict(data)))
-
-
-async def release_lock(session: AsyncSession, row: ReleaseRow) -> None:
-    """Give the environment back; a person's own lock, which the release had borrowed, stays."""
-    lock = await session.get(LockRow, row.environment, with_for_update=True)
-    if lock is None or lock.release != row.number:
-        return
-    if lock.by_hand:
-        lock.release = None
-    else:
-        await session.delete(lock)
 
 
 def new_question_id() -> str:
@@ -366,17 +304,4 @@ def _late(row: QuestionRow) -> Decided:
     return Decided(
         effective=False,
         sentence=f"<@{first.by}> has already answered at {when}: {first.kind}. Your click changed nothing.",
-    )
-
-
-def _held(row: LockRow) -> Conflict:
-    if row.release is not None:
-        name = readings.name_of(row.release)
-        return Conflict(
-            f"{row.environment} is held by {name}, started by <@{row.owner}>.",
-            hint="/release status",
-            changed="Nothing.",
-        )
-    return Conflict(
-        f"{row.environment} is locked by <@{row.owner}>: {row.reason}", hint="ask them, or an admin", changed="Nothing."
     )

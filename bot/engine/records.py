@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import or_, select, update
 
-from bot.domain.release import ReleaseState, StepState, move_release, move_step
+from bot.domain.release import RELEASE_MOVES, STEP_MOVES, ReleaseState, StepState, move_release, move_step
+from bot.engine import locks
 from bot.engine.codec import answer_in, plan_in, problem_out, question_out
 from bot.engine.controls import close_questions
-from bot.engine.desk import new_question_id, release_lock
+from bot.engine.desk import new_question_id
 from bot.engine.readings import measures, name_of, step_rows
 from bot.engine.step import Measured
 from bot.engine.tables import EventRow, QuestionRow, ReleaseRow, StepRow
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from bot.domain.plan import Plan
     from bot.domain.readmodel import Problem
     from bot.domain.release import Answer, Question
-    from bot.engine.desk import Bell
+    from bot.engine.bell import Bell
     from bot.engine.step import Evidence
     from bot.engine.store import Store
     from bot.ports import Clock
@@ -158,18 +159,24 @@ class Book:
                 waiting=any(one is not None and one.closed_at is None for one in (asked, interrupted)),
             )
 
-    async def begin(self, key: str, *, retry: bool) -> None:
-        """Note that a step is in work; a retry raises its attempt, a restart of the bot does not."""
+    async def begin(self, key: str, *, retry: bool) -> bool:
+        """Note that a step is in work; a retry raises its attempt, a restart of the bot does not.
+
+        False, and nothing is noted, when a person paused, skipped or aborted it since it was looked at.
+        """
         async with self._writing() as (session, row):
             step = await _step(session, self.number, key)
+            if row.state != ReleaseState.RUNNING or StepState.RUNNING not in STEP_MOVES[StepState(step.state)]:
+                return False
             fresh = step.state == StepState.PENDING or retry
-            step.state = move_step(StepState(step.state), StepState.RUNNING)
+            step.state = StepState.RUNNING
             if not fresh:
-                return
+                return True
             step.attempt += 1
             step.started_at = step.started_at or self._now()
             step.problem, step.in_effect, step.progress = None, False, ""
             await self._ledger.append(session, row.number, "step.running", step=key, data={"attempt": step.attempt})
+            return True
 
     async def ask(self, key: str, question: Question, *, engine: bool = False) -> None:
         """Put a question to people; the step waits for its answer."""
@@ -238,14 +245,20 @@ class Book:
                 row.note = f"{key}: {problem.message}"
                 await self._ledger.append(session, row.number, "release.stopped", step=key, data={})
 
-    async def end(self, state: ReleaseState) -> None:
-        """Finish the release: its lock and its lease go back, nobody is asked any more."""
+    async def end(self, state: ReleaseState) -> bool:
+        """Finish the release: its lock and its lease go back, nobody is asked any more.
+
+        False, and nothing is done, when a person paused or aborted it since it was looked at.
+        """
         async with self._writing() as (session, row):
-            row.state = move_release(ReleaseState(row.state), state)
+            if state not in RELEASE_MOVES[ReleaseState(row.state)]:
+                return False
+            row.state = state
             row.finished_at, row.lease_owner, row.lease_until = self._now(), "", None
             await close_questions(session, self.number, at=self._now())
-            await release_lock(session, row)
+            await locks.give_back(session, row)
             await self._ledger.append(session, row.number, f"release.{state}", data={"note": row.note})
+            return True
 
     async def measured(self) -> Measured:
         """Return duration and downtime so far."""

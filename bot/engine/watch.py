@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
 
     from bot.domain.world import Look
-    from bot.engine.desk import Bell
+    from bot.engine.bell import Bell
     from bot.engine.store import Store
     from bot.ports import Clock, Site
 

@@ -270,6 +270,7 @@ async def _serve(url: str, files: Files) -> None:
         release = known[0].id if known else await bot.start(STORY)
         async with running(bot):
             while (seen := await bot.desk.release(release)).state not in FINISHED:
-                for question in seen.questions:
-                    await bot.desk.answer(question=question.id, kind=DecisionKind.APPROVE, by=RELEASER, value="yes")
+                for one in seen.questions:
+                    yes = one.question.choices[0]
+                    await bot.desk.answer(question=one.id, kind=yes.kind, by=RELEASER, value=yes.value)
                 await bot.desk.bell.wait(at_most=0.05)
