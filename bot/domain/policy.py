@@ -15,7 +15,7 @@ DECIDES: dict[DecisionKind, frozenset[str]] = {
     DecisionKind.REJECT: frozenset({"releaser", "approver"}),
     DecisionKind.DONE: frozenset({"releaser", "approver"}),
     DecisionKind.RETRY: frozenset({"releaser"}),
-    DecisionKind.SKIP: frozenset({"releaser"}),
+    DecisionKind.SKIP: frozenset({"releaser", "approver"}),  # and the step says which (demand_skip)
     DecisionKind.PAUSE: frozenset({"releaser", "approver"}),
     DecisionKind.RESUME: frozenset({"releaser"}),
     DecisionKind.ABORT: frozenset({"releaser", "approver"}),
@@ -41,11 +41,12 @@ def demand_skip(person: Person, *, skip: str) -> None:
     """Raise `NotAllowed` unless the step may be skipped, and by this person: ``skip`` is never, approver or releaser."""
     if skip == "never":
         raise NotAllowed("This step is never skipped; nothing was done.", hint="retry, or abort the release")
-    demand(person, DecisionKind.SKIP) if skip == "releaser" else _demand_role(person, skip)
+    _demand_role(person, skip)
 
 
 def _demand_role(person: Person, role: str) -> None:
     if not person.roles & {role, "admin"}:
         raise NotAllowed(
-            f"Only an {role} or an admin skips this step; nothing was done.", hint="ask one of them, or retry"
+            f"Only who has the role {role} or admin skips this step; nothing was done.",
+            hint="ask one of them, or retry",
         )

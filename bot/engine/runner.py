@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger()
 LOOK = 1.0  # seconds between two looks for news that no bell rang for (another process, a person's row)
-GRACE = 20.0  # seconds that a step in the middle of an effect is let finish when the bot is stopped
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +59,7 @@ class Runner:
         self._ledger, self._registry, self._areas, self._clock, self._bell = ledger, registry, areas, clock, bell
         self._lease = lease
         self.brief = 5.0  # seconds that a step which may be run again is let finish when the release is aborted
+        self.grace = 20.0  # seconds that an effect nobody could see half done is let finish when the bot is stopped
         self._driving: dict[int, asyncio.Task[None]] = {}
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -288,7 +288,7 @@ class _Turn:
             await running
         except asyncio.CancelledError:
             if step.on_interrupt == "ask" and not running.done():
-                await asyncio.wait({running}, timeout=GRACE)
+                await asyncio.wait({running}, timeout=self._runner.grace)
             raise
         finally:
             running.cancel()
