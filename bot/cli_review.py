@@ -46,10 +46,10 @@ def _exits(command: Callable[_Args, None]) -> Callable[_Args, None]:
 @_exits
 def review(repo: Path, base: str, head: str, *, as_json: bool) -> None:
     """Say what BASE...HEAD would ship and what it needs."""
-    from bot.reviewing import review_range
+    from bot.reviewing import METASPACE_URL, review_range
 
     with _open(repo) as history:
-        found = review_range(history, base=base, head=head)
+        found = review_range(history, base=base, head=head, web_url=METASPACE_URL)
     click.echo(_json(found.to_json()) if as_json else _page(found))
 
 
@@ -60,12 +60,13 @@ def review(repo: Path, base: str, head: str, *, as_json: bool) -> None:
 @_exits
 def backtest(repo: Path, truth: Path | None, *, as_json: bool) -> None:
     """Review every pair of consecutive version tags, and compare with the truth where it is known."""
+    from bot.reviewing import METASPACE_URL
     from bot.reviewing import backtest as run
 
     known = _read_truth(truth) if truth else []
     with _open(repo) as history:
         history.prefetch(tag.sha for tag in history.version_tags())
-        reviews = list(run(history))
+        reviews = list(run(history, web_url=METASPACE_URL))
     if as_json:
         click.echo(_json([found.to_json() for found in reviews]))
     elif not known:

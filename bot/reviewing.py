@@ -18,16 +18,21 @@ if TYPE_CHECKING:
     from bot.domain.findings import Finding
 
 
-def review_range(history: History, *, base: str, head: str) -> Review:
+METASPACE_URL = "https://github.com/metaspace2020/metaspace"
+_MOST_LACKING = 5
+
+
+def review_range(history: History, *, base: str, head: str, web_url: str = "") -> Review:
     """Review ``base...head``. Blocks: run it in a thread. Raises WrongUse for names that are no commits.
 
     What cannot be read (a file that does not parse, a schema that does not build) becomes a blind spot; the review comes anyway.
+    ``web_url`` is the repository's page for links, where the clone's origin does not tell it.
     """
     span = history.compare(base=base, head=head)
     reading = Reading(history, span)
     findings = find(reading)
     pulls = pull_requests(span.commits)
-    url = history.web_url()
+    url = history.web_url() or web_url
     return Review(
         base=span.base,
         head=span.head,
@@ -41,14 +46,22 @@ def review_range(history: History, *, base: str, head: str) -> Review:
         version=_propose(history, span, findings),
         notes=tuple(notes.draft_all(pulls)),
         blind_spots=tuple(dict.fromkeys((*span.blind_spots, *reading.blind_spots))),
-        remarks=tuple(dict.fromkeys((*paths.remarks(span.changes), *reading.remarks))),
+        remarks=tuple(dict.fromkeys((*_lost(span), *paths.remarks(span.changes), *reading.remarks))),
+        lacking=span.lacking,
     )
 
 
-def backtest(history: History) -> Iterator[Review]:
+def backtest(history: History, *, web_url: str = "") -> Iterator[Review]:
     """A review of every pair of consecutive version tags, oldest first."""
     for older, newer in pairwise(history.version_tags()):
-        yield review_range(history, base=str(older.version), head=str(newer.version))
+        yield review_range(history, base=str(older.version), head=str(newer.version), web_url=web_url)
+
+
+def _lost(span: Range) -> Iterator[str]:
+    for commit in span.lacking[:_MOST_LACKING]:
+        yield f"{span.head.ref} lacks {commit.sha:.8} of {span.base.ref}: {commit.subject}"
+    if len(span.lacking) > _MOST_LACKING:
+        yield f"{span.head.ref} lacks {len(span.lacking) - _MOST_LACKING} more commits of {span.base.ref}"
 
 
 def _propose(history: History, span: Range, findings: tuple[Finding, ...]) -> VersionProposal:

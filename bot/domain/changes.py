@@ -78,7 +78,10 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """``base..head``: commits are those head has and base lacks; changes are ``merge_base..head``, newest commit first."""
+    """``base..head``: commits are those head has and base lacks; changes are ``merge_base..head``, newest commit first.
+
+    ``lacking`` are the commits that base has and head lacks, merges left out: hotfixes that a release of head would undo.
+    """
 
     base: Ref
     head: Ref
@@ -87,6 +90,7 @@ class Range:
     commits: tuple[Commit, ...]
     changes: tuple[Change, ...]
     blind_spots: tuple[str, ...] = ()
+    lacking: tuple[Commit, ...] = ()
 
 
 class History(Protocol):

@@ -45,7 +45,10 @@ class VersionProposal:
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """The facts about a range. ``blind_spots`` are what could not be seen, ``remarks`` what is worth knowing besides."""
+    """The facts about a range. ``blind_spots`` are what could not be seen, ``remarks`` what is worth knowing besides.
+
+    ``lacking`` are the commits that base has and head lacks: hotfixes that would be lost.
+    """
 
     base: Ref
     head: Ref
@@ -60,6 +63,7 @@ class Review:
     notes: tuple[Note, ...]
     blind_spots: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
+    lacking: tuple[Commit, ...] = ()
 
     def of_kind(self, *kinds: Kind) -> tuple[Finding, ...]:
         """The findings of some kinds, in order."""

@@ -16,13 +16,14 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from bot.domain.changes import Change, Range, Ref, Relation, Tag
+from bot.domain.changes import Change, Commit, Range, Ref, Relation, Tag
 from bot.domain.errors import Unavailable, WrongUse
 from integrations.history import parsing
 from integrations.history.process import Process
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
     from types import TracebackType
 
     from bot.domain.version import Version
@@ -83,11 +84,16 @@ class GitHistory:
         old, new = self._resolve(base), self._resolve(head)
         self._load((old.sha, new.sha))
         merge_base, relation = self._relate(old.sha, new.sha)
-        missing = self._reached(new.sha) - self._reached(old.sha)
-        nodes = sorted((self._nodes[sha] for sha in missing), key=lambda node: node.position)
+        commits = self._ordered(self._reached(new.sha) - self._reached(old.sha))
+        lacking = self._ordered(self._reached(old.sha) - self._reached(new.sha))
         changes, unread = self._changes(merge_base or old.sha, new.sha)
         blind = (*self._blind_spots(merge_base), *unread)
-        return Range(old, new, merge_base, relation, tuple(node.commit for node in nodes), changes, blind)
+        hotfixes = tuple(commit for commit in lacking if len(commit.parents) < 2)  # noqa: PLR2004 - a merge has two parents
+        return Range(old, new, merge_base, relation, commits, changes, blind, hotfixes)
+
+    def _ordered(self, commits: AbstractSet[str]) -> tuple[Commit, ...]:
+        nodes = sorted((self._nodes[sha] for sha in commits), key=lambda node: node.position)
+        return tuple(node.commit for node in nodes)
 
     def blob(self, *, blob: str) -> str | None:
         """The text of a blob; None where the clone lacks it. What is no UTF-8 is replaced, never refused."""

@@ -1,14 +1,25 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
+from bot.domain import rules
 from bot.domain.changes import Commit
 from bot.domain.review import pull_requests
 from bot.domain.rules.paths import ES_EXPORT
 from bot.reviewing import review_range
 from tests.domain.exporters import Exporter, Layout, source
 from tests.domain.memory_history import MemoryHistory
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pytest
+
+    from bot.domain.findings import Finding
+    from bot.domain.rules import Reading
 
 
 def commit(subject: str, number: int = 0) -> Commit:
@@ -94,3 +105,24 @@ def test_an_empty_range_is_a_review_too() -> None:
     found = review_range(MemoryHistory({}, {}), base="a", head="b")
     assert (found.findings, found.pull_requests, found.notes) == ((), (), ())
     assert found.strategy.reasons
+
+
+def test_a_rule_that_fails_is_a_blind_spot_and_the_others_still_speak(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(reading: Reading) -> Iterator[Finding]:
+        raise KeyError("surprise")
+
+    monkeypatch.setattr(rules, "RULES", (broken, *rules.RULES))
+    found = review_range(MemoryHistory({}, {".circleci/config.yml": "x"}), base="a", head="b")
+    assert [finding.subject for finding in found.findings] == [".circleci/config.yml"]
+    assert any("surprise" in spot for spot in found.blind_spots)
+
+
+def test_hotfixes_that_head_lacks_are_remarked(monkeypatch: pytest.MonkeyPatch) -> None:
+    history = MemoryHistory({}, {})
+    plain = history.compare(base="release", head="master")
+    lacking = tuple(commit(f"Hotfix {number}", number) for number in range(7))
+    monkeypatch.setattr(history, "compare", lambda **_: replace(plain, lacking=lacking))
+    found = review_range(history, base="release", head="master")
+    assert found.lacking == lacking
+    assert found.remarks[0] == "master lacks 00000000 of release: Hotfix 0"
+    assert found.remarks[-1] == "master lacks 2 more commits of release"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -11,6 +11,9 @@ from bot.domain.changes import Relation, Status
 from bot.domain.errors import WrongUse
 from bot.domain.version import Version
 from integrations.history import GitHistory
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 IDENTITY = [
     "-c",
@@ -120,6 +123,7 @@ def test_diverged_branches_are_compared_from_their_merge_base(clone: Clone) -> N
     assert (span.relation, span.merge_base) == (Relation.DIVERGED, base)
     assert "hot" not in {change.path for change in span.changes}
     assert len(span.commits) == 2
+    assert [commit.subject for commit in span.lacking] == ["Hotfix (#9)"]
 
 
 def test_identical_and_backward_ranges_are_empty(clone: Clone) -> None:

@@ -292,7 +292,7 @@ def branches(statement: ast.stmt) -> Iterator[tuple[list[ast.stmt], tuple[Guard,
             return
 
 
-def constants(node: ast.expr, code: Code) -> tuple[str, ...] | None:
+def constants(node: ast.expr, code: Code) -> tuple[str, ...] | None:  # noqa: PLR0911 - one return a case
     """The strings of a constant tuple, list, set or frozenset, by name or as it stands; None for anything else."""
     match node:
         case ast.Tuple(elts=elements) | ast.List(elts=elements) | ast.Set(elts=elements):

@@ -84,7 +84,7 @@ class Flow:
     def _link_iteration(self, iterated: ast.expr, target: ast.expr, inside: str) -> None:
         if isinstance(iterated, ast.Call) and isinstance(target, ast.Tuple):
             name = ast.unparse(iterated.func)
-            if name == "enumerate" and len(target.elts) > 1:
+            if name == "enumerate" and len(target.elts) > 1 and iterated.args:
                 self._link(iterated.args[0], target.elts[1], inside)
             elif name == "zip":
                 for one, other in zip(iterated.args, target.elts, strict=False):

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from bot.domain.rules.es_code import Code
 
 _DEEPEST = 12
+_MOST_STEPS = 3_000  # statements; METASPACE's longest way takes some fifty
 _ROLES = (DATASET, ANNOTATION)
 
 
@@ -54,7 +55,7 @@ def read(code: Code) -> Mapping[str, Index]:
     """Kind of document → index; empty where the module creates none."""
     found: dict[str, Index] = {}
     for name, function in code.functions.items():
-        run = _Run(code, name)
+        run = _Run(code, name, _Budget(_MOST_STEPS))
         run.carry_out(function.body)
         for created in run.created:
             for role, index in _indices(created):
@@ -70,19 +71,32 @@ class _Created:
     line: int
 
 
+@dataclass(slots=True)
+class _Budget:
+    """Functions that call each other must not keep a review waiting."""
+
+    left: int
+
+
 class _Run:
     """Carries a function out on constants."""
 
-    def __init__(self, code: Code, name: str, values: Mapping[str, Any] | None = None, depth: int = 0) -> None:
+    def __init__(
+        self, code: Code, name: str, budget: _Budget, values: Mapping[str, Any] | None = None, depth: int = 0
+    ) -> None:
         self.created: list[_Created] = []
         self.returned: Any = UNKNOWN
         self._code = code
         self._name = name
         self._values: dict[str, Any] = dict(values or {})
         self._depth = depth
+        self._budget = budget
 
-    def carry_out(self, body: list[ast.stmt]) -> None:
+    def carry_out(self, body: list[ast.stmt]) -> None:  # noqa: C901 - one branch a form of statement
         for statement in body:
+            self._budget.left -= 1
+            if self._budget.left < 0:
+                return
             match statement:
                 case ast.Assign(targets=targets, value=value):
                     result = self._value(value)
@@ -152,7 +166,7 @@ class _Run:
         constant = self._code.constants.get(name)
         if constant is None or self._depth > _DEEPEST:
             return UNKNOWN
-        return _Run(self._code, self._name, depth=self._depth + 1).known(constant)
+        return _Run(self._code, self._name, self._budget, depth=self._depth + 1).known(constant)
 
     def _dict(self, node: ast.Dict) -> dict[str, Any]:
         result: dict[str, Any] = {}
@@ -183,10 +197,10 @@ class _Run:
 
     def _own(self, call: ast.Call) -> Any:
         name = self._code.called(call, self._name)
-        if name is None or self._depth > _DEEPEST:
+        if name is None or self._depth > _DEEPEST or self._budget.left < 0:
             return UNKNOWN
         values = {parameter: self._value(value) for parameter, value in self._code.arguments(call, name)}
-        inner = _Run(self._code, name, values, self._depth + 1)
+        inner = _Run(self._code, name, self._budget, values, self._depth + 1)
         inner.carry_out(self._code.functions[name].body)
         self.created += [created for created in inner.created if values]
         return inner.returned

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _OWN_PACKAGE = "sm."
 _DEEPEST = 40
+_MOST_WORDS = 20_000  # a field's whole computation; METASPACE's longest takes some hundred
 Need = tuple[str, str]  # (function, variable) or ("return", function)
 
 
@@ -45,9 +46,11 @@ class Values:
         self._flow = documents.flow
         self._bindings = bindings(documents)
         self._stand_ins = stand_ins or {}
+        self._words = 0
 
     def of(self, found: Field, *, bare: bool = False) -> frozenset[str]:
         """The statements behind a field's writes."""
+        self._words = 0
         said: set[str] = set()
         needs: set[Need] = set()
         for write in found.writes:
@@ -98,8 +101,9 @@ class Values:
 
     def _say(self, node: ast.AST, scope: _Scope) -> str:
         scope.depth += 1
+        self._words += 1
         try:
-            return self._say_node(node, scope) if scope.depth < _DEEPEST else "…"
+            return self._say_node(node, scope) if scope.depth < _DEEPEST and self._words < _MOST_WORDS else "…"
         finally:
             scope.depth -= 1
 

@@ -25,7 +25,8 @@ _MIGRATION_FILE = re.compile(r"\.(py|sql|sh|ipynb)$")
 _TEMPLATE = re.compile(r"^metaspace/(engine|graphql|webapp|mol-db)/.*\.template$")
 _GRAPHQL_DEFAULTS = "metaspace/graphql/config/default.js"
 _DEPENDENCY = re.compile(
-    r"(^|/)([\w-]*requirements[\w.-]*\.txt|setup\.py|pyproject\.toml|package\.json|environment\.ya?ml|Pipfile)$"
+    r"(^|/)([\w-]*requirements[\w.-]*\.txt|setup\.py|package\.json|environment\.ya?ml|Pipfile)$"
+    r"|/pyproject\.toml$"  # the one at the top configures a formatter
 )
 
 
