@@ -7,6 +7,7 @@ changed or deleted. A renamed file counts once, under its new name.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from bot.domain.changes import Change, Status
@@ -30,8 +31,13 @@ _DEPENDENCY = re.compile(
 )
 
 
-def kinds(change: Change) -> Iterator[Kind]:
+@lru_cache(maxsize=4096)
+def kinds(change: Change) -> tuple[Kind, ...]:
     """The kinds that a changed file belongs to; a file may belong to several (requirements of a Docker image)."""
+    return tuple(_kinds(change))
+
+
+def _kinds(change: Change) -> Iterator[Kind]:
     path = change.path
     if ES_EXPORT in (path, change.before):
         yield Kind.ES_EXPORT_TOUCHED

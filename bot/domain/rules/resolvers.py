@@ -40,7 +40,12 @@ class Read:
 @dataclass(frozen=True, slots=True)
 class _Source:
     path: str
+    text: str
     lines: tuple[str, ...]
+
+    def naming(self, word: str) -> Iterator[tuple[int, str]]:
+        """The numbered lines, if the word occurs at all."""
+        return enumerate(self.lines) if word in self.text else iter(())
 
 
 def sources(reading: Reading) -> tuple[_Source, ...]:
@@ -54,14 +59,14 @@ def _sources(reading: Reading) -> Iterator[_Source]:
     for path, blob in _paths(reading).items():
         text = _text(reading, blob, path)
         if "_source" in text or "term" in text:
-            yield _Source(path, _lines(text))
+            yield _Source(path, text, _lines(text))
 
 
 def reads(field: str, code: tuple[_Source, ...]) -> Iterator[Read]:
     """Every use of a document field by resolvers."""
     direct = re.compile(rf"_source\??\.{re.escape(field)}\b|_source\??\.?\[['\"]{re.escape(field)}['\"]\]")
     for source in code:
-        for number, line in enumerate(source.lines):
+        for number, line in source.naming(field):
             if direct.search(line):
                 yield _read(source, number, direct)
             elif (match := _DESTRUCTURED.search(line)) and field in re.split(r"[\s,:]+", match[1]):
@@ -72,7 +77,7 @@ def required_filters(field: str, code: tuple[_Source, ...]) -> Iterator[Read]:
     """Query clauses on a field that no condition surrounds: documents without the field are never found."""
     named = re.compile(rf"['\"]?\b{re.escape(field)}\b['\"]?\s*:")
     for source in code:
-        for number, line in enumerate(source.lines):
+        for number, line in source.naming(field):
             if not (_QUERY.search(line) and named.search(line)):
                 continue
             around = " ".join(source.lines[max(0, number - 3) : number + 1])
@@ -85,7 +90,7 @@ def resolvers(type_field: str, code: tuple[_Source, ...]) -> Iterator[tuple[str,
     name = type_field.rsplit(".", 1)[-1]
     pattern = re.compile(rf"^\s*(?:async\s+)?['\"]?{re.escape(name)}['\"]?\s*(?::|\()")
     for source in code:
-        for number, line in enumerate(source.lines):
+        for number, line in source.naming(name):
             if pattern.search(line):
                 yield source.path, number + 1, "\n".join(source.lines[number : number + 6])
 
