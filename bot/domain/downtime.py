@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from datetime import datetime
+
+
+GAP = 5.0  # seconds between two looks that count as watching all the while: a probe looks at moments
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +37,26 @@ def covered(spans: Iterable[Span]) -> float:
 def measured(
     watched: Iterable[Span], outages: Iterable[Span], *, began: datetime, until: datetime
 ) -> tuple[float | None, float]:
-    """Return the downtime seen, None when nobody looked, and the seconds of the release in which nobody looked."""
-    watched = list(watched)
-    if not watched:
+    """Return the downtime seen, None when nobody looked, and the seconds of the release in which nobody looked.
+
+    Only what lies within the release counts. A gap of at most `GAP` seconds between two looks is no gap.
+    """
+    inside = _within(watched, began, until)
+    if not inside:
         return None, max(0.0, (until - began).total_seconds())
-    inside = [
-        Span(max(one.began, began), min(one.until, until)) for one in watched if one.until > began and one.began < until
+    return covered(_within(outages, began, until)), sum(gap for gap in _gaps(inside, began, until) if gap > GAP)
+
+
+def _within(spans: Iterable[Span], began: datetime, until: datetime) -> list[Span]:
+    return [
+        Span(max(one.began, began), min(one.until, until)) for one in spans if one.until >= began and one.began <= until
     ]
-    unwatched = max(0.0, (until - began).total_seconds() - covered(inside))
-    return covered(outages), unwatched
+
+
+def _gaps(spans: Iterable[Span], began: datetime, until: datetime) -> Iterator[float]:
+    """Give the lengths in seconds of what the spans leave open between ``began`` and ``until``."""
+    reached = began
+    for span in sorted(spans, key=lambda one: one.began):
+        yield (span.began - reached).total_seconds()
+        reached = max(reached, span.until)
+    yield (until - reached).total_seconds()

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
+from sqlalchemy import text
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
     from sqlalchemy.ext.asyncio import AsyncEngine
 
+_ONE = 7_261_002  # PostgreSQL's advisory lock: of two bots that start at once, one brings the tables up to date
 FOLDER = Path(__file__).resolve().parent.parent / "migrations"
 
 
@@ -29,6 +31,8 @@ async def current(engine: AsyncEngine) -> str:
 
 
 def _upgrade(connection: Connection, revision: str) -> None:
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ONE})
     config = Config()
     config.set_main_option("script_location", str(FOLDER).replace("%", "%%"))
     config.attributes["connection"] = connection

@@ -9,9 +9,11 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcon
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+import asyncpg
 from sqlalchemy import event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
 from bot.domain.errors import BadSettings, Conflict, Unavailable
@@ -186,8 +188,8 @@ async def translated() -> AsyncIterator[None]:
     """Turn what the database driver raises into a sentence."""
     try:
         yield
-    except (TimeoutError, SQLAlchemyError, OSError) as error:
-        if isinstance(error, SQLAlchemyError) and not isinstance(error, DBAPIError):
+    except (SQLAlchemyError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        if isinstance(error, SQLAlchemyError) and not isinstance(error, DBAPIError | PoolTimeout):
             raise  # wrong use of SQLAlchemy is a bug of ours
         raise StoreUnavailable(_sentence(str(error).lower()), hint=_hint(str(error).lower())) from error
 

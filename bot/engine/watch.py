@@ -46,11 +46,12 @@ class Watch:
     async def _watch(self, release: int, site: Site) -> None:
         seen = _Seen(release)
         while True:
-            look = await site.look()
             try:
-                await self._note(seen, look)
+                await self._note(seen, await site.look())
             except StoreUnavailable as error:
                 _log.warning("probe_not_noted", why=error.message)
+            except Exception:  # noqa: BLE001  # a bug of the probe's must not end the watch: the span then stays open
+                _log.exception("probe_error")
             await self._clock.sleep(seconds=self._interval)
 
     async def _note(self, seen: _Seen, look: Look) -> None:
