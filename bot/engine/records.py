@@ -280,10 +280,14 @@ async def _step(session: AsyncSession, number: int, key: str) -> StepRow:
 async def _last_question(
     session: AsyncSession, number: int, step: StepRow, *, engine: bool = False
 ) -> QuestionRow | None:
-    """Return the newest question of this attempt, the step's own or the engine's: earlier attempts' answers have lapsed."""
+    """Return the newest question of this attempt, the step's own or the engine's: earlier attempts' answers have lapsed.
+
+    A step that has not begun may have its answer already: the confirmation of the plan.
+    """
+    attempt = step.attempt + 1 if step.state == StepState.PENDING else step.attempt
     query = (
         select(QuestionRow)
-        .where(QuestionRow.release == number, QuestionRow.step == step.key, QuestionRow.attempt == step.attempt)
+        .where(QuestionRow.release == number, QuestionRow.step == step.key, QuestionRow.attempt == attempt)
         .where(QuestionRow.engine.is_(engine))
         .order_by(QuestionRow.asked_at.desc(), QuestionRow.id)
     )
