@@ -40,7 +40,7 @@ class Schedule:
         self._failures: dict[str, int] = defaultdict(int)
 
     def next(self, rows: Sequence[Row]) -> tuple[Row, float]:
-        """Return the row to send and the seconds to wait before; last states first, then new messages in their order."""
+        """Return the row to send and the seconds to wait before: last states and announcements, then new messages in their order."""
         now = self._now()
         due = [(max(0.0, self._from(row) - now), _rank(row), at) for at, row in enumerate(rows)]
         wait, _, at = min(due)
@@ -97,4 +97,5 @@ class Schedule:
 def _rank(row: Row) -> int:
     if row.ts:
         return 0 if row.wish.final else 2
-    return 1
+    alone = not (row.wish.thread_key or row.wish.thread)
+    return 0 if row.wish.final and alone else 1  # an announcement: a step waits for it

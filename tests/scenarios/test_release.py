@@ -56,6 +56,6 @@ async def test_killed_at_a_random_moment_it_goes_on(moment: int) -> None:
 
 async def test_killed_in_the_middle_of_the_webapp_build_it_attaches_again() -> None:
     async def kill(world: World) -> None:
-        await until_task(world, "build")
+        await until_task(world, "Build the webapp")
 
     await killed(kill)
