@@ -14,6 +14,7 @@ class FakeClock:
     def __init__(self) -> None:
         self.seconds = 0.0
         self._sleepers: list[tuple[float, asyncio.Future[None]]] = []
+        self._asleep = asyncio.Event()
 
     def now(self) -> datetime:
         return BEGIN + timedelta(seconds=self.seconds)
@@ -24,12 +25,15 @@ class FakeClock:
     async def sleep(self, *, seconds: float) -> None:
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._sleepers.append((self.seconds + seconds, future))
+        self._asleep.set()
         await future
 
-    @property
-    def sleepers(self) -> int:
-        """How many wait."""
-        return sum(not future.done() for _, future in self._sleepers)
+    async def until_asleep(self) -> None:
+        """Return once somebody waits for this clock."""
+        async with asyncio.timeout(10):
+            while all(future.done() for _, future in self._sleepers):
+                self._asleep.clear()
+                await self._asleep.wait()
 
     async def advance(self, seconds: float) -> None:
         """Move on, waking each sleeper at its own time."""
