@@ -12,10 +12,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
-from integrations.ansible import AnsiblePlaybooks
-from integrations.jobs import TmuxJobs
-from integrations.server import WebServer
-from integrations.ssh import SshHost
 
 import commands
 from bot import http, telemetry
@@ -45,10 +41,14 @@ from bot.slack.sender import Sender
 from bot.slack.store import SqlMessages
 from bot.steps import registry as steps
 from bot.steps.planner import Planner
+from integrations.ansible import AnsiblePlaybooks
 from integrations.git import GitRepository
 from integrations.github import GitHub
+from integrations.jobs import TmuxJobs
 from integrations.metaspace import MetaspacePlatform
 from integrations.probe import SiteProbe
+from integrations.server import WebServer
+from integrations.ssh import SshHost
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

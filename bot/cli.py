@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import click
 
-from bot.domain.errors import ReleaseError
+from bot.domain.errors import ReleaseError, WrongUse
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -116,9 +116,12 @@ def checklists_list() -> None:
 @click.argument("name")
 def checklists_show(name: str) -> None:
     """Print one as YAML."""
-    from bot.checklists import text_of
+    from bot.checklists import shipped
 
-    click.echo(text_of(name), nl=False)
+    known = shipped()
+    if name not in known:
+        raise WrongUse(f"There is no checklist {name[:40]!r}.", hint=f"one of {', '.join(known)}")
+    click.echo(known[name].text, nl=False)
 
 
 @checklists.command("check")
@@ -131,7 +134,7 @@ def checklists_check(files: Sequence[Path]) -> None:
     registry = load_steps()
     for file in files:
         checklist = load(file, registry)
-        click.echo(f"{file}: {checklist.name}, {len(checklist.steps)} steps.")
+        click.echo(f"{file}: {checklist.name}, {len(checklist.items)} steps.")
 
 
 @cli.group()

@@ -65,8 +65,7 @@ def sandbox(
     from sandbox.main import run
     from sandbox.options import Options
 
-    refs = {name: value for name, value in (("release", release), ("master", master)) if value}
-    if refs and repo is None:
+    if (release or master) and repo is None:
         raise click.UsageError("--release and --master go with --repo.")
     options = Options(
         repo=repo,
@@ -77,6 +76,7 @@ def sandbox(
         build_seconds=build_seconds,
         slack_port=slack_port,
         bot=bot,
-        **refs,
+        release=release or "release",
+        master=master or "master",
     )
     sys.exit(asyncio.run(run(options)))
