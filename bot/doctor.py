@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bot.domain.errors import NotAllowed, Refused, ReleaseError
+from bot.domain.errors import Refused, ReleaseError
 from bot.engine.clock import SystemClock
 from bot.engine.store import revision
 from bot.slack.api import told, web_client
@@ -84,10 +84,8 @@ def _shared(settings: Settings) -> list[Attempt]:
             with told("read who I am"):
                 me = await client.auth_test()
             with told("read the release channel"):
-                channel = await client.conversations_info(channel=settings.slack.channel)
-        if channel["channel"].get("is_member") is False:
-            raise NotAllowed(f"{me['user']} is not in the channel.", hint="/invite @releasebot")
-        return f"{me['user']} in #{channel['channel']['name']}"
+                await client.conversations_history(channel=settings.slack.channel, limit=1)
+        return f"{me['user']}, in the release channel"
 
     async def git() -> str:
         await repository.fetch()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import random
 import signal
 import socket
 from dataclasses import dataclass, field
@@ -24,10 +25,15 @@ POLL = 0.05
 
 
 def free_port() -> int:
-    """Return a port on 127.0.0.1 that nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port on 127.0.0.1 that nobody listens on at this moment.
+
+    It lies below those that the kernel gives to outgoing connections: one of them could take it before it is listened on.
+    """
+    while True:
+        port = random.randint(15000, 32000)  # noqa: S311  # only to keep two worlds apart
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 async def answers(port: int, host: str = "127.0.0.1") -> bool:
