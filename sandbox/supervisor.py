@@ -103,6 +103,11 @@ class Supervisor:
         script = '"$@" || true'
         return await output(["sh", "-c", script, "sh", str(self.bin / "supervisorctl"), *arguments])
 
+    async def restart(self, name: str) -> None:
+        """Restart and wait until all programs run and the site answers: RUNNING alone means only "for a second"."""
+        await self.ctl("restart", name)
+        await until(self._up, what=name, deadline=60)
+
     async def states(self) -> Mapping[str, str]:
         """Return each program's state in supervisor's words, by its full name (``group:name`` in a group)."""
         lines = [line.split() for line in (await self.ctl("status")).splitlines()]

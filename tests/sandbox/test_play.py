@@ -60,7 +60,7 @@ async def test_the_verdict_is_clean_when_the_world_is_as_it_must_be(world: World
     await world.git.git(*identity, "tag", "-a", "-m", "> Release notes:\n>   [Task] One #1", "1.9.3", head)
     await output(["git", "-C", str(world.git.checkout), "fetch", "-q"])
     await output(["git", "-C", str(world.git.checkout), "checkout", "-q", head])
-    await world.supervisor.ctl("restart", "all")
+    await world.supervisor.restart("all")
     (world.git.www / "version.json").write_text(json.dumps({"commit": head}))
     said = [
         {"ts": "1", "user": "U0BOT", "text": "Releasing *METASPACE 1.9.3* to prod now."},

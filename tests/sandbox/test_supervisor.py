@@ -79,7 +79,7 @@ async def test_health_follows_the_real_rules(server: Supervisor) -> None:
 
     admin = f"Bearer {token('admin')}"
     assert await ask(server, UPDATE, admin, health=off) == {"data": {"updateSystemHealth": None}}
-    await server.ctl("restart", "sm-graphql")
+    await server.restart("sm-graphql")
     assert await ask(server, HEALTH) == {"data": {"systemHealth": off}}
 
     await ask(server, UPDATE, admin, health=on)
