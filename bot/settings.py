@@ -33,7 +33,9 @@ class SlackSettings(Part):
     )
     channel: str = Field(description="id of #metaspace_dev, the only channel where releases are made (C…)")
     base_url: str = Field("https://slack.com/api/", description="where Slack's Web API answers")
-    dates: bool = Field(True, description="false sends times as text in UTC, for a Slack that draws none (the sandbox's)")
+    dates: bool = Field(
+        True, description="false sends times as text in UTC, for a Slack that draws none (the sandbox's)"
+    )
     bot_token: SecretStr = Field(SecretStr(""), description="xoxb-…, from RELEASEBOT_SLACK__BOT_TOKEN")
     app_token: SecretStr = Field(SecretStr(""), description="xapp-…, for Socket Mode, from RELEASEBOT_SLACK__APP_TOKEN")
     signing_secret: SecretStr = Field(SecretStr(""), description="for HTTP mode, from RELEASEBOT_SLACK__SIGNING_SECRET")
