@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import re
 import shlex
-import time
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -12,20 +13,33 @@ from typing import TYPE_CHECKING, Any
 
 import asyncssh
 
-from bot.domain.errors import BadSettings, HostKeyChanged, HostUnreachable, Refused, StepFailed
+from bot.domain.errors import BadSettings, HostKeyChanged, HostUnreachable, Refused, StepFailed, Unavailable
 from bot.telemetry import scrub
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Mapping, Sequence
 
     from bot.ports import Clock
     from bot.settings import HostSettings
 
 CONNECT = 15.0  # seconds
 KEEPALIVE = 15  # seconds between two signs of life; three missed ones end the connection
+SESSIONS = 8  # commands at once on the one connection; OpenSSH's MaxSessions is 10 (sshd_config(5))
 EXCERPT = 600  # characters of an error's output
 _OFFSET_AGE = 600.0  # seconds after which the host's clock is asked again
 _HINT = "releasebot doctor --only ssh"
+_SUDO = re.compile(
+    r"^sudo: .*(password is required|terminal is required)|is not (allowed to|in the sudoers)|may not run sudo",
+    re.MULTILINE,
+)
+_ABSENT = 66
+# $1 the new file, $2 its mode, $3 the place, $4 its size: a lost connection ends cat as the data's end does.
+_PUT = """
+umask 077
+cat > "$1" && [ "$(wc -c < "$1")" -eq "$4" ] && chmod "$2" "$1" && mv -f "$1" "$3" || { rm -f "$1"; exit 1; }
+"""
+# $1 the file, $2 the first byte, from 1, $3 how many.
+_READ = '[ -e "$1" ] || exit 66; : < "$1" || exit; tail -c "+$2" -- "$1" | head -c "$3"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +64,10 @@ class CommandFailed(StepFailed):
         )
 
 
+class NoSuchFile(CommandFailed):
+    """The file to read is not there."""
+
+
 class SshHost:
     """A server. The connection is made at the first use, kept, and made anew after a loss."""
 
@@ -58,6 +76,7 @@ class SshHost:
         self.name, self._settings, self._clock = name, settings, clock
         self._connection: asyncssh.SSHClientConnection | None = None
         self._connecting = asyncio.Lock()
+        self._sessions = asyncio.Semaphore(SESSIONS)
         self._offset: tuple[float, float] | None = None  # seconds that the host's clock is ahead, and when it was asked
 
     async def run(
@@ -71,100 +90,117 @@ class SshHost:
         env: Mapping[str, str] | None = None,
         cwd: str | None = None,
     ) -> Result:
-        """Run a command and return what it said.
+        """Run a command and return what it said; one that a signal ended has that signal's number, negative, as its status.
 
         Raises `CommandFailed` for another status than 0 (with ``check``), `Refused` where sudo is not allowed,
-        `HostUnreachable` when the host does not answer within ``timeout`` seconds, `HostKeyChanged`.
+        `HostUnreachable` when the host does not answer within ``timeout`` seconds, `HostKeyChanged`. A command that was sent
+        is never sent again, whatever becomes of the connection.
         """
         done = await self._run(line(argv, sudo=sudo, env=env, cwd=cwd), stdin or b"", timeout, argv)
-        status = done.exit_status if done.exit_status is not None else 255
-        result = Result(_text(done.stdout), _text(done.stderr), status)
-        if sudo and status and "sudo:" in result.stderr:
+        result = Result(_text(done.stdout), _text(done.stderr), done.exit_status or 0)
+        if sudo and result.status and _SUDO.search(result.stderr):
             raise Refused(
-                f"{self._settings.user} may not run {argv[0]} with sudo on {self.name}.",
-                hint=f"allow it in sudoers without a password: {shlex.join(argv)[:200]}",
+                f"{self._settings.user} may not run {argv[0]} with sudo on {self.name} without a password.",
+                hint=f"allow it in sudoers (NOPASSWD): {shlex.join(argv)[:200]}",
                 changed="Nothing.",
             )
-        if check and status:
-            raise CommandFailed(self.name, argv, status, result.stderr or result.stdout)
+        if check and result.status:
+            raise CommandFailed(self.name, argv, result.status, result.stderr or result.stdout)
         return result
 
     async def _run(
         self, command: str, stdin: bytes, deadline: float, argv: Sequence[str]
     ) -> asyncssh.SSHCompletedProcess:
-        """Run once; a connection found dead before the command could be sent is made anew."""
+        async with self._sessions:
+            process, connection = await self._begin(command, deadline, argv)
+            try:
+                async with asyncio.timeout(deadline):
+                    out, err = await process.communicate(stdin)
+                    await process.wait_closed()
+            except TimeoutError as error:
+                with contextlib.suppress(OSError):  # it has ended just now
+                    process.terminate()
+                process.close()
+                raise self._late(argv, deadline) from error
+            except (OSError, asyncssh.Error) as error:
+                await self._drop(connection)
+                raise self._lost(error) from error
+            await self._ended(process, connection)
+            return asyncssh.SSHCompletedProcess(exit_status=process.returncode, stdout=out, stderr=err)
+
+    async def _begin(
+        self, command: str, deadline: float, argv: Sequence[str], **how: Any
+    ) -> tuple[asyncssh.SSHClientProcess[Any], asyncssh.SSHClientConnection]:
+        """Send a command. A connection found dead before that is made anew, once: after it, nobody knows what was done."""
         for last in (False, True):
             connection = await self._connected()
             try:
                 async with asyncio.timeout(deadline):
-                    process: asyncssh.SSHClientProcess[bytes] = await connection.create_process(command, encoding=None)
-            except (OSError, asyncssh.Error) as error:
-                await self._drop(connection)
-                if last:
-                    raise self._lost(error) from error
-                continue
+                    return await connection.create_process(command, **{"encoding": None, **how}), connection
             except TimeoutError as error:
                 await self._drop(connection)
                 raise self._late(argv, deadline) from error
-            return await self._finish(process, connection, stdin, deadline, argv)
+            except (OSError, asyncssh.Error) as error:
+                unsent = isinstance(error, asyncssh.ChannelOpenError) and error.code == asyncssh.OPEN_CONNECT_FAILED
+                await self._drop(connection)
+                if last or not unsent:
+                    raise self._lost(error) from error
         raise AssertionError("unreachable")
 
-    async def _finish(
-        self,
-        process: asyncssh.SSHClientProcess[bytes],
-        connection: asyncssh.SSHClientConnection,
-        stdin: bytes,
-        deadline: float,
-        argv: Sequence[str],
-    ) -> asyncssh.SSHCompletedProcess:
-        try:
-            async with asyncio.timeout(deadline):
-                out, err = await process.communicate(stdin)
-                await process.wait_closed()
-        except TimeoutError as error:
-            process.close()
-            raise self._late(argv, deadline) from error
-        except (OSError, asyncssh.Error) as error:
-            await self._drop(connection)
-            raise self._lost(error) from error
-        if process.exit_status is None and process.exit_signal is None:
+    async def _ended(self, process: asyncssh.SSHClientProcess[Any], connection: asyncssh.SSHClientConnection) -> None:
+        """Tell the end of a command from that of its connection, which leaves no status."""
+        if process.returncode is None:
             await self._drop(connection)
             raise self._lost(ConnectionError("the connection was lost while a command ran"))
-        return asyncssh.SSHCompletedProcess(exit_status=process.returncode, stdout=out, stderr=err)
 
     async def put(self, path: str, data: bytes, mode: int = 0o644) -> None:
-        """Write a file at once: nobody sees half of it."""
+        """Write a file at once: nobody sees half of it, and half of it never gets there."""
         fresh = f"{path}.{uuid.uuid4().hex[:8]}.new"
-        script = 'umask 077 && cat > "$1" && chmod "$2" "$1" && mv -f "$1" "$3" || { rm -f "$1"; exit 1; }'
-        await self.run(["sh", "-c", script, "put", fresh, f"{mode:o}", path], stdin=data)
+        await self.run(["sh", "-c", _PUT, "put", fresh, f"{mode:o}", path, str(len(data))], stdin=data)
 
     async def read(self, path: str, offset: int = 0, limit: int = 65536) -> bytes:
-        """Return at most ``limit`` bytes of a file from an offset on; raises `CommandFailed` when there is no such file."""
-        script = 'tail -c "+$2" -- "$1" | head -c "$3"; test -e "$1"'
-        command = line(["sh", "-c", script, "read", path, str(offset + 1), str(limit)])
+        """Return at most ``limit`` bytes of a file from an offset on; raises `NoSuchFile`, `CommandFailed`."""
+        command = line(["sh", "-c", _READ, "read", path, str(offset + 1), str(limit)])
         done = await self._run(command, b"", 60.0, ["read", path])
         if done.exit_status:
-            raise CommandFailed(self.name, ["read", path], done.exit_status, _text(done.stderr))
+            kind = NoSuchFile if done.exit_status == _ABSENT else CommandFailed
+            raise kind(self.name, ["read", path], done.exit_status, _text(done.stderr))
         return done.stdout if isinstance(done.stdout, bytes) else b""
 
-    async def stream(self, argv: Sequence[str]) -> AsyncIterator[str]:
-        """Give a command's output line by line, as it comes; a reader that is slow slows the command, memory stays flat."""
-        connection = await self._connected()
-        try:
-            async with connection.create_process(line(argv), encoding="utf-8", errors="replace") as process:
-                while one := await process.stdout.readline():
-                    yield one.rstrip("\n")
-        except (OSError, asyncssh.Error) as error:
-            await self._drop(connection)
-            raise self._lost(error) from error
+    async def stream(self, argv: Sequence[str]) -> AsyncGenerator[str, None]:
+        """Give a command's output line by line, as it comes; its standard error is left there.
+
+        A slow reader slows the command, and a line longer than the window comes in parts: memory stays flat. Raises
+        `CommandFailed` at the end for another status than 0, `HostUnreachable` when the connection is lost on the way.
+        """
+        async with self._sessions:
+            how = {"encoding": "utf-8", "errors": "replace", "stdin": asyncssh.DEVNULL, "stderr": asyncssh.DEVNULL}
+            process, connection = await self._begin(line(argv), CONNECT, argv, **how)
+            try:
+                async with process:
+                    while one := await process.stdout.readline():
+                        yield one.rstrip("\n")
+                    await process.wait_closed()
+            except (OSError, asyncssh.Error) as error:
+                await self._drop(connection)
+                raise self._lost(error) from error
+            await self._ended(process, connection)
+            if process.returncode:
+                raise CommandFailed(self.name, argv, process.returncode, "")
 
     async def offset(self) -> float:
-        """Return the seconds that the host's clock is ahead of the bot's, measured over one round trip now and then."""
-        if self._offset is None or time.monotonic() - self._offset[1] > _OFFSET_AGE:
+        """Return the seconds that the host's clock is ahead of the bot's, measured over one round trip every ten minutes."""
+        if self._offset is None or self._clock.monotonic() - self._offset[1] > _OFFSET_AGE:
+            await self._connected()  # making a connection is no part of the round trip
             before = self._clock.now().timestamp()
             said = (await self.run(["date", "+%s.%N"])).stdout
             after = self._clock.now().timestamp()
-            self._offset = float(said) - (before + after) / 2, time.monotonic()
+            try:
+                self._offset = float(said) - (before + after) / 2, self._clock.monotonic()
+            except ValueError as error:
+                raise Unavailable(
+                    f"The clock of {self.name} says {said.strip()[:60]!r}.", hint="GNU date must be there"
+                ) from error
         return self._offset[0]
 
     async def to_bot_time(self, epoch: float) -> datetime:
@@ -198,7 +234,9 @@ class SshHost:
                     keepalive_count_max=3,
                     compression_algs=None,
                 )
-        except asyncssh.HostKeyNotVerifiable as error:
+        except (asyncssh.HostKeyNotVerifiable, asyncssh.KeyExchangeFailed) as error:
+            if isinstance(error, asyncssh.KeyExchangeFailed) and "host key" not in str(error):
+                raise self._lost(error) from error
             raise HostKeyChanged(
                 f"{self.name} ({where.host}) shows a key that is not the pinned one.",
                 hint=f"find out why before anything else; then pin the right key in {where.known_hosts.name}",
@@ -208,7 +246,7 @@ class SshHost:
             raise HostUnreachable(
                 f"{self.name} ({where.host}) does not accept our key for {where.user}.", hint=_HINT
             ) from error
-        except (FileNotFoundError, PermissionError, asyncssh.KeyImportError) as error:
+        except (FileNotFoundError, PermissionError, ValueError) as error:
             raise BadSettings(
                 f"{self.name}: cannot read the SSH key or the known hosts: {error}", hint=_HINT
             ) from error
@@ -241,9 +279,9 @@ def line(
     argv: Sequence[str], *, sudo: bool = False, env: Mapping[str, str] | None = None, cwd: str | None = None
 ) -> str:
     """Return the one string that SSH takes. Every word is quoted here, and nowhere else."""
-    words = [*(["sudo", "-n", "--"] if sudo else []), *argv]
-    if env:
-        words = ["env", *(f"{name}={value}" for name, value in env.items()), *words]
+    given = [f"{name}={value}" for name, value in (env or {}).items()]
+    # sudo takes variables itself, and says so when it may not; around it, they would be dropped silently
+    words = [*(["sudo", "-n", *given, "--"] if sudo else ["env", *given] if given else []), *argv]
     if cwd:
         words = ["sh", "-c", 'cd "$1" && shift && exec "$@"', "in", cwd, *words]
     return shlex.join(words)
