@@ -70,6 +70,7 @@ class Runner:
                 await self._claim()
                 await self._bell.wait(at_most=LOOK, since=rung)
         finally:
+            await asyncio.sleep(0)  # one claimed this moment must have begun, to give its lease back
             for task in self._driving.values():
                 task.cancel()
             await asyncio.gather(*self._driving.values(), return_exceptions=True)

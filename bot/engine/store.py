@@ -166,7 +166,12 @@ def engine(url: str) -> AsyncEngine:
         readonly = connection.get_execution_options().get("readonly")
         connection.exec_driver_sql("BEGIN" if readonly else "BEGIN IMMEDIATE")
 
+    def on_invalidate(connection: Any, _record: object, _error: BaseException | None) -> None:
+        """Roll back: a statement cut off in the middle (a task was cancelled) keeps a closed connection's lock alive."""
+        connection.rollback()
+
     event.listen(made.sync_engine, "connect", on_connect)
+    event.listen(made.sync_engine, "invalidate", on_invalidate)
     event.listen(made.sync_engine, "begin", on_begin)
     return made
 

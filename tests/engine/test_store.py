@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
+import random
 from datetime import UTC, datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
@@ -197,3 +198,24 @@ async def test_a_closed_store_says_so(tmp_path: Path) -> None:
     await store.close()
     with pytest.raises(StoreUnavailable, match="closed"):
         await store.answers()
+
+
+async def test_a_task_that_is_cancelled_anywhere_leaves_the_database_to_the_next(url: str) -> None:
+    """Cut off in the middle of a statement, SQLite would keep the lock of a connection that is closed already."""
+    moments = random.Random(1)  # noqa: S311  # moments, not secrets
+    async with Store(url) as store:
+
+        async def write(position: int) -> None:
+            async with store.writing() as session:
+                await session.merge(CursorRow(name="narrator", position=position))
+                await session.flush()
+
+        for number in range(150):
+            task = asyncio.create_task(write(number))
+            for _ in range(moments.randrange(60)):
+                await asyncio.sleep(0)
+            await asyncio.sleep(moments.choice((0, 0.001, 0.002)))
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            async with asyncio.timeout(4):
+                await write(-1)
