@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 import aiohttp
 from aiohttp import web
 
+from bench.bare import SECRET
 from bench.measure import Figure, ratio, show
-from bench.servers import SECRET
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -86,7 +86,12 @@ async def acknowledged(session: aiohttp.ClientSession, port: int) -> float:
 @asynccontextmanager
 async def server(name: str, api: str) -> AsyncIterator[int]:
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "bench.servers", name, api, stdout=asyncio.subprocess.PIPE
+        sys.executable,
+        "-m",
+        "bench.bare" if name in {"bare", "insert"} else "bench.servers",
+        name,
+        api,
+        stdout=asyncio.subprocess.PIPE,
     )
     try:
         if process.stdout is None:

@@ -1,4 +1,4 @@
-"""The servers that acknowledge: a bare Bolt app, one with a committed insert, and ours. Each is a process of its own."""
+"""Our server that acknowledges, in a process of its own, with or without twenty jobs that report."""
 
 from __future__ import annotations
 
@@ -8,12 +8,10 @@ import tempfile
 from contextlib import AsyncExitStack
 from typing import Any
 
-import aiosqlite
 from aiohttp import web
 from pydantic import SecretStr
-from slack_bolt.async_app import AsyncApp
-from slack_sdk.web.async_client import AsyncWebClient
 
+from bench.bare import SECRET, listen
 from bot.domain.plan import Plan, PlannedStep, StepKind
 from bot.engine.clock import SystemClock
 from bot.engine.desk import Desk
@@ -21,7 +19,7 @@ from bot.engine.records import Ledger
 from bot.engine.store import Store
 from bot.settings import PersonSettings, SlackSettings
 from bot.slack.api import web_client
-from bot.slack.app import SlackApp, http_handler
+from bot.slack.app import SlackApp
 from bot.slack.outbox import Outbox
 from bot.slack.people import People
 from bot.slack.quick import open_intake
@@ -29,40 +27,7 @@ from bot.slack.router import Command, CommandContext, Router
 from bot.slack.sender import Sender
 from bot.slack.store import SqlMessages
 
-SECRET = "bench-signing-secret"
 STREAMS, EVERY = 20, 1.0  # jobs, and seconds between two reports of one
-_INSERT = "INSERT INTO intake VALUES (?, ?)"
-
-
-async def listen(app: web.Application) -> None:
-    """Serve, print the port, and wait to be ended."""
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    print(runner.addresses[0][1], flush=True)
-    await asyncio.Event().wait()
-
-
-async def bare(api: str, *, insert: bool) -> None:
-    bolt = AsyncApp(client=AsyncWebClient(token="xoxb-bench", base_url=api), signing_secret=SECRET)
-    with tempfile.TemporaryDirectory() as folder:
-        database = await aiosqlite.connect(f"{folder}/bench.sqlite", isolation_level=None)
-        for line in (
-            "PRAGMA journal_mode=WAL",
-            "PRAGMA synchronous=FULL",
-            "CREATE TABLE intake (id TEXT PRIMARY KEY, body TEXT)",
-        ):
-            await database.execute(line)
-
-        @bolt.command("/release")
-        async def release(ack: Any, body: dict[str, Any]) -> None:
-            if insert:
-                await database.execute(_INSERT, (body["trigger_id"], str(body)))
-            await ack()
-
-        app = web.Application()
-        app.router.add_post("/slack/events", http_handler(bolt))
-        await listen(app)
 
 
 async def ours(api: str, *, load: bool) -> None:
@@ -121,9 +86,4 @@ async def _report(book: Any, outbox: Outbox, number: int) -> None:
 
 
 if __name__ == "__main__":
-    which, base = sys.argv[1:3]
-    match which:
-        case "bare" | "insert":
-            asyncio.run(bare(base, insert=which == "insert"))
-        case _:
-            asyncio.run(ours(base, load=which == "loaded"))
+    asyncio.run(ours(sys.argv[2], load=sys.argv[1] == "loaded"))

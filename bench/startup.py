@@ -32,7 +32,7 @@ async def run() -> None:
                 bare["start"].append(time.perf_counter() - began)
                 children = psutil.Process().children()
                 bare["memory"].append(
-                    _memory(next(one.pid for one in children if "bench.servers" in " ".join(one.cmdline())))
+                    _memory(next(one.pid for one in children if "bench.bare" in " ".join(one.cmdline())))
                 )
             await asyncio.sleep(0)
     print(f"Start until ready, and resident memory then ({sys.platform}):")
