@@ -43,10 +43,10 @@ class Cluster:
     def make(self) -> None:
         self._run("initdb", "-D", str(self.data), "-U", "bot", "--auth=trust", "--no-sync", "-E", "UTF8", "--locale=C")
 
-    def fresh(self) -> str:
-        """Make an empty database and return the bot's URL of it."""
+    def fresh(self, like: str = "template1") -> str:
+        """Make an empty database, or a copy of one that nobody is connected to, and return the bot's URL of it."""
         name = f"bot{next(self.numbers)}"
-        self._run("createdb", "-h", str(self.folder), "-U", "bot", name)
+        self._run("createdb", "-h", str(self.folder), "-U", "bot", "-T", like, name)
         return f"postgresql+asyncpg://bot@/{name}?host={self.folder}"
 
     def _run(self, program: str, *arguments: str) -> None:

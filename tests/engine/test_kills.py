@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bot.domain.release import ReleaseState
+from tests.chaos import rotating
 from tests.engine.scripted import STORY, Files, in_a_process_of_its_own, opened, steps
 
 if TYPE_CHECKING:
@@ -15,8 +16,11 @@ if TYPE_CHECKING:
 ONCE = {"first": 1, "second": 1, "third-begin": 1, "third-end": 1, "fourth": 1, "last": 1}
 
 
-@pytest.mark.parametrize("place", ["before_effect", "after_effect", "after_write"])
-@pytest.mark.parametrize("key", [step.key for step in STORY.steps])
+PLACES = ("before_effect", "after_effect", "after_write")
+CASES = [(place, step.key) for step in STORY.steps for place in PLACES]
+
+
+@pytest.mark.parametrize(("place", "key"), rotating(CASES, take=6))
 async def test_a_bot_killed_anywhere_goes_on_and_does_everything_once(
     url: str, files: Files, place: str, key: str
 ) -> None:

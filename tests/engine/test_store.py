@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from tests.engine.postgres import Cluster
 
 
-async def test_migrations_make_exactly_the_tables_that_the_code_has(url: str) -> None:
-    async with Store(url) as store, store.engine.connect() as connection:
+async def test_migrations_make_exactly_the_tables_that_the_code_has(empty_url: str) -> None:
+    async with Store(empty_url) as store, store.engine.connect() as connection:
         assert await connection.run_sync(_differences) == []
 
 
@@ -37,10 +37,10 @@ def _differences(connection: Connection) -> list[object]:
     return list(compare_metadata(context, [Base.metadata, slack_tables]))  # type: ignore[arg-type]  # several are allowed
 
 
-async def test_an_upgrade_is_repeatable_and_keeps_data(url: str) -> None:
-    assert await revision(url, upgrade=False) == ""
-    first = await revision(url, upgrade=True)
-    async with Store(url) as store:
+async def test_an_upgrade_is_repeatable_and_keeps_data(empty_url: str) -> None:
+    assert await revision(empty_url, upgrade=False) == ""
+    first = await revision(empty_url, upgrade=True)
+    async with Store(empty_url) as store:
         async with store.writing() as session:
             session.add(CursorRow(name="narrator", position=7))
         await schema.upgrade(store.engine)
@@ -48,7 +48,7 @@ async def test_an_upgrade_is_repeatable_and_keeps_data(url: str) -> None:
             row = await session.get(CursorRow, "narrator")
             assert row is not None
             assert row.position == 7
-    assert await revision(url, upgrade=True) == first
+    assert await revision(empty_url, upgrade=True) == first
 
 
 async def test_of_bots_that_start_at_once_on_postgresql_one_makes_the_tables(postgres: Cluster) -> None:
