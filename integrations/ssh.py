@@ -32,6 +32,9 @@ _SUDO = re.compile(
     r"^sudo: .*(password is required|terminal is required)|is not (allowed to|in the sudoers)|may not run sudo",
     re.MULTILINE,
 )
+# What a server answers that opens no session (RFC 4254, 5.1), and asyncssh for a connection that is gone: nothing was sent.
+_UNSENT = (asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED, asyncssh.OPEN_CONNECT_FAILED, asyncssh.OPEN_RESOURCE_SHORTAGE)
+_PATIENCE = 100  # tries, a tenth of a second apart
 _ABSENT = 66
 # $1 the new file, $2 its mode, $3 the place, $4 its size: a lost connection ends cat as the data's end does.
 _PUT = """
@@ -115,8 +118,10 @@ class SshHost:
             process, connection = await self._begin(command, deadline, argv)
             try:
                 async with asyncio.timeout(deadline):
-                    out, err = await process.communicate(stdin)
-                    await process.wait_closed()
+                    with contextlib.suppress(BrokenPipeError):  # it ended before it had read all: see its status
+                        process.stdin.write(stdin)
+                        process.stdin.write_eof()
+                    out, err = await process.communicate()
             except TimeoutError as error:
                 with contextlib.suppress(OSError):  # it has ended just now
                     process.terminate()
@@ -131,8 +136,12 @@ class SshHost:
     async def _begin(
         self, command: str, deadline: float, argv: Sequence[str], **how: Any
     ) -> tuple[asyncssh.SSHClientProcess[Any], asyncssh.SSHClientConnection]:
-        """Send a command. A connection found dead before that is made anew, once: after it, nobody knows what was done."""
-        for last in (False, True):
+        """Send a command. A connection found dead before that is made anew, once: after it, nobody knows what was done.
+
+        Where the server allows fewer sessions than we want, and none is free, wait for one.
+        """
+        lost = 0
+        for _ in range(_PATIENCE):
             connection = await self._connected()
             try:
                 async with asyncio.timeout(deadline):
@@ -141,11 +150,15 @@ class SshHost:
                 await self._drop(connection)
                 raise self._late(argv, deadline) from error
             except (OSError, asyncssh.Error) as error:
-                unsent = isinstance(error, asyncssh.ChannelOpenError) and error.code == asyncssh.OPEN_CONNECT_FAILED
-                await self._drop(connection)
-                if last or not unsent:
+                lost += connection.is_closed()
+                if lost > 1 or not isinstance(error, asyncssh.ChannelOpenError) or error.code not in _UNSENT:
+                    await self._drop(connection)
                     raise self._lost(error) from error
-        raise AssertionError("unreachable")
+            if not connection.is_closed():
+                await asyncio.sleep(0.1)
+        raise HostUnreachable(
+            f"{self.name} lets us run no more commands at once.", hint="MaxSessions in its sshd_config"
+        )
 
     async def _ended(self, process: asyncssh.SSHClientProcess[Any], connection: asyncssh.SSHClientConnection) -> None:
         """Tell the end of a command from that of its connection, which leaves no status."""
@@ -221,6 +234,24 @@ class SshHost:
     async def _connect(self) -> asyncssh.SSHClientConnection:
         where = self._settings
         try:
+            return await self._open()
+        except asyncssh.HostKeyNotVerifiable as error:
+            raise HostKeyChanged(
+                f"{self.name} ({where.host}) shows a key that is not the pinned one.",
+                hint=f"find out why before anything else; then pin the right key in {where.known_hosts.name}",
+                changed="Nothing.",
+            ) from error
+        except (FileNotFoundError, PermissionError, ValueError) as error:
+            raise BadSettings(
+                f"{self.name}: cannot read the SSH key or the known hosts: {error}", hint=_HINT
+            ) from error
+        except (OSError, asyncssh.Error) as error:
+            raise self._lost(error) from error
+
+    async def _open(self, algorithms: Any = ()) -> asyncssh.SSHClientConnection:
+        """Connect, asking for keys of the pinned kinds; a server that has none hangs up, and is asked to show any."""
+        where = self._settings
+        try:
             async with asyncio.timeout(CONNECT):
                 return await asyncssh.connect(
                     where.host,
@@ -228,48 +259,33 @@ class SshHost:
                     username=where.user,
                     client_keys=[str(where.key)],
                     known_hosts=str(where.known_hosts),
+                    server_host_key_algs=algorithms,
                     agent_path=None,
                     config=None,
                     keepalive_interval=KEEPALIVE,
                     keepalive_count_max=3,
                     compression_algs=None,
                 )
-        except (asyncssh.HostKeyNotVerifiable, asyncssh.KeyExchangeFailed) as error:
-            if isinstance(error, asyncssh.KeyExchangeFailed) and "host key" not in str(error):
-                raise self._lost(error) from error
-            raise HostKeyChanged(
-                f"{self.name} ({where.host}) shows a key that is not the pinned one.",
-                hint=f"find out why before anything else; then pin the right key in {where.known_hosts.name}",
-                changed="Nothing.",
-            ) from error
-        except asyncssh.PermissionDenied as error:
-            raise HostUnreachable(
-                f"{self.name} ({where.host}) does not accept our key for {where.user}.", hint=_HINT
-            ) from error
-        except (FileNotFoundError, PermissionError, ValueError) as error:
-            raise BadSettings(
-                f"{self.name}: cannot read the SSH key or the known hosts: {error}", hint=_HINT
-            ) from error
-        except TimeoutError as error:
-            raise HostUnreachable(
-                f"{self.name} ({where.host}) did not answer within {CONNECT:.0f} s.", hint=_HINT
-            ) from error
-        except (OSError, asyncssh.Error) as error:
-            raise self._lost(error) from error
+        except (ConnectionResetError, asyncssh.ConnectionLost, asyncssh.KeyExchangeFailed):
+            if algorithms:
+                raise
+            return await self._open("default")
 
     async def _drop(self, connection: asyncssh.SSHClientConnection) -> None:
         if self._connection is connection:
             self._connection = None
         connection.abort()
-        try:
+        with contextlib.suppress(TimeoutError):  # it is forgotten either way
             async with asyncio.timeout(2):
                 await connection.wait_closed()
-        except TimeoutError:
-            return  # it is forgotten either way
 
     def _lost(self, error: Exception) -> HostUnreachable:
-        why = scrub(str(error)) or type(error).__name__
-        return HostUnreachable(f"{self.name} ({self._settings.host}) cannot be reached: {why}", hint=_HINT)
+        why = f"cannot be reached: {scrub(str(error)) or type(error).__name__}"
+        if isinstance(error, asyncssh.PermissionDenied):
+            why = f"does not accept our key for {self._settings.user}."
+        elif isinstance(error, TimeoutError):
+            why = f"did not answer within {CONNECT:.0f} s."
+        return HostUnreachable(f"{self.name} ({self._settings.host}) {why}", hint=_HINT)
 
     def _late(self, argv: Sequence[str], deadline: float) -> HostUnreachable:
         return HostUnreachable(f"{argv[0]} on {self.name} gave no answer within {deadline:.0f} s.", hint=_HINT)
