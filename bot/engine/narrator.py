@@ -161,6 +161,8 @@ def _steps(release: ReleaseView, touched: Collection[str]) -> Iterator[Keyed]:
     for one in release.steps:
         if one.key in touched and step_view.worth_telling(one):
             yield f"{release.id}:step:{one.key}", step_view.step_message(release, one)
+    if message := step_view.together_message(release):
+        yield f"{release.id}:proved", message
 
 
 def _stops(release: ReleaseView) -> Iterator[Keyed]:

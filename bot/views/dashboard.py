@@ -23,6 +23,7 @@ _BAR = 12
 _QUESTIONS = 2  # a third waits until one of them is answered; all are in the thread
 _TROUBLE = frozenset({StepState.FAILED, StepState.ERROR})
 _ENDED = frozenset({StepState.DONE, StepState.SKIPPED})
+_QUIET = _ENDED | {StepState.PENDING}
 
 
 def dashboard(release: ReleaseView) -> kit.Message:
@@ -124,7 +125,11 @@ def stopped_message(release: ReleaseView, step: StepView, problem: Problem) -> k
     text = f"{escape(release.plan.version)} to {release.environment} stopped at “{escape(step.title)}”"
     return kit.message(
         f"{mention(release.started_by)} {text}: {escape(problem.message, 600)}",
-        [kit.section(f"{mention(release.started_by)} *{text}*"), *problem_blocks(problem, named(release))],
+        [
+            kit.section(f"{mention(release.started_by)} *{text}*"),
+            *problem_blocks(problem, named(release)),
+            kit.context("The buttons are on the release’s first message."),
+        ],
     )
 
 
@@ -147,8 +152,9 @@ def problem_blocks(problem: Problem, people: Iterable[str] = ()) -> list[Block]:
 
 def _summary(release: ReleaseView) -> Iterator[str]:
     done, total = _done(release), len(release.steps)
-    filled = round(_BAR * done / total) if total else 0
-    yield f"{'■' * filled}{'□' * (_BAR - filled)} {done} of {count(total, 'step')}"
+    if release.state is not ReleaseState.SUCCEEDED:
+        filled = round(_BAR * done / total) if total else 0
+        yield f"{'■' * filled}{'□' * (_BAR - filled)} {done} of {count(total, 'step')}"
     yield f"*{headline(release)}*"
     current = release.current
     if current and release.state not in FINISHED:
@@ -173,20 +179,25 @@ def _trouble(release: ReleaseView) -> list[Block]:
 
 def _step(number: int, step: StepView, people: Iterable[str]) -> str:
     sign, word = STEP[step.state]
-    parts = [word, *_timing(step)]
+    parts = [word, *took(step)]
     if step.attempt > 1:
         parts.append(f"attempt {step.attempt}")
     if step.decided_by:
         parts.append(mention(step.decided_by))
     name = escape(step.title, 100)
-    row = f"{sign} {number}. {f'*{name}*' if step.state not in {StepState.PENDING, StepState.SKIPPED} else name} – {', '.join(parts)}"
-    said = step.reason if step.state is StepState.SKIPPED else step.summary
-    return f"{row}\n      {told(said, people, 160)}" if said and step.state in _ENDED else row
+    row = f"{sign} {number}. {name if step.state in _QUIET else f'*{name}*'} – {', '.join(parts)}"
+    why = (
+        told(step.reason, people, 160) if step.state is StepState.SKIPPED else ""
+    )  # what proved the others is in the thread
+    return f"{row}\n      {why}" if why else row
 
 
-def _timing(step: StepView) -> Iterator[str]:
+def took(step: StepView) -> Iterator[str]:
+    """Say how long a step took, if that is worth a word, or since when it is at work."""
     if step.started_at and step.finished_at:
-        yield duration((step.finished_at - step.started_at).total_seconds())
+        seconds = (step.finished_at - step.started_at).total_seconds()
+        if seconds >= 1:
+            yield duration(seconds)
     elif step.started_at and step.state is not StepState.PENDING:
         yield f"since {clock(step.started_at)}"
 
@@ -194,6 +205,8 @@ def _timing(step: StepView) -> Iterator[str]:
 def _downtime(release: ReleaseView) -> str:
     if release.downtime is None:
         return "Downtime: not measured." if release.state is ReleaseState.SUCCEEDED else ""
+    if not release.downtime and release.unwatched < 1 and release.state not in FINISHED:
+        return ""
     seen = f"Downtime measured: {duration(release.downtime) if release.downtime else 'none'}"
     blind = f"; nobody watched for {duration(release.unwatched)}" if release.unwatched >= 1 else ""
     return f"{seen}{blind}."
@@ -213,7 +226,7 @@ def _left(release: ReleaseView) -> str:
 
 
 def _loose_ends(release: ReleaseView) -> list[Block]:
-    if not release.loose_ends:
+    if not release.loose_ends or release.state is ReleaseState.RUNNING:  # what it still owes itself is its next steps
         return []
     return kit.lines(["*Left to do*", *(f"• {escape(one, 250)}" for one in release.loose_ends)], room=1500)
 
@@ -223,7 +236,7 @@ def _footer(release: ReleaseView) -> str:
     end = f" · ended {when(ended)}" if ended else ""
     return (
         f"{code(release.id)} · started by {mention(release.started_by)} {when(release.created_at)}{end} · "
-        f"plan {code(release.plan.fingerprint[:12])} · details in the thread"
+        "details in the thread"
     )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from bot.domain.plan import StepKind
 from bot.views import ids, kit
 from bot.views.review import summary_lines
+from bot.views.states import STRATEGY
 from bot.views.text import code, command, count, escape, listing, sha
 
 if TYPE_CHECKING:
@@ -17,13 +18,7 @@ if TYPE_CHECKING:
     from bot.domain.plan import Plan, PlannedStep
     from bot.domain.report import PreparedPlan
 
-_WHO = {StepKind.AUTOMATIC: "the bot", StepKind.MANUAL: "you do it and confirm", StepKind.APPROVAL: "you approve"}
-STRATEGY_WORDS = {
-    "in_place": "deploy in place",
-    "deploy_then_es_update": "deploy, then update Elasticsearch",
-    "reindex_before": "reindex before deploying",
-    "fork_vm": "fork the machine, then switch",
-}
+_WHO = {StepKind.MANUAL: "you do it and confirm", StepKind.APPROVAL: "you approve"}
 
 
 def preview_modal(prepared: PreparedPlan, metadata: Mapping[str, object], *, advice: str = "") -> dict[str, Any]:
@@ -36,12 +31,14 @@ def preview_modal(prepared: PreparedPlan, metadata: Mapping[str, object], *, adv
             ids.VERSION,
             "Version to tag",
             initial=plan.version,
-            hint="three numbers; raise the middle one for a milestone. It is asked again before the tag is pushed",
+            hint="Three numbers; raise the middle one for a milestone. The notes are shown before the tag is pushed.",
         ),
         kit.divider(),
-        *_steps(plan.steps, room=9000),
+        *_steps(plan.steps, room=3000),
         kit.divider(),
         *kit.lines(["*The review says*", *summary_lines(prepared.report)], room=2000),
+        kit.divider(),
+        *_commands(plan.steps, room=7000),
         kit.context(_fingerprint(plan)),
     ]
     return kit.modal(
@@ -81,8 +78,9 @@ def preview_message(prepared: PreparedPlan, value: Mapping[str, object]) -> kit.
     blocks: list[Block] = [
         kit.header(title),
         kit.section("\n".join(_facts(plan))),
-        *_steps(plan.steps, room=8000),
+        *_steps(plan.steps, room=2500),
         *kit.lines(["*The review says*", *summary_lines(prepared.report)], room=1800),
+        *_commands(plan.steps, room=5500),
         kit.context(_fingerprint(plan)),
         *kit.actions("start", buttons),
     ]
@@ -107,7 +105,7 @@ def facts_line(plan: Plan) -> str:
 
 def strategy_words(strategy: str) -> str:
     """Name a strategy for people, with the name used in commands behind it."""
-    words = STRATEGY_WORDS.get(strategy)
+    words = STRATEGY.get(strategy)
     return f"{words} ({code(strategy)})" if words else code(strategy)
 
 
@@ -125,13 +123,26 @@ def _facts(plan: Plan) -> Iterator[str]:
 
 
 def _steps(steps: Sequence[PlannedStep], *, room: int) -> list[Block]:
-    rows: list[str] = [f"*{count(len(steps), 'step')}*"]
+    rows: list[str] = [f"*{count(len(steps), 'step')}, done by the bot where nothing else is said*"]
     for number, step in enumerate(steps, 1):
-        mark = " – *costly to undo*" if step.costly_to_undo else ""
-        rows.append(f"*{number}. {escape(step.title, 120)}* – {_WHO[step.kind]}{mark}")
-        rows += [f"      {code(one.host, 40)} {command(one.argv)}" for one in step.commands]
-    return kit.lines(rows, room=room, rest="… and {n} more lines; `/release status` shows each step as it comes.")
+        marks = [f"*{_WHO[step.kind]}*"] if step.kind in _WHO else []
+        marks += ["*costly to undo*"] if step.costly_to_undo else []
+        rows.append(" – ".join([f"{number}. {escape(step.title, 120)}", *marks]))
+    return kit.lines(rows, room=room, rest="… and {n} more; `/release status` shows each step as it comes.")
+
+
+def _commands(steps: Sequence[PlannedStep], *, room: int) -> list[Block]:
+    rows = [
+        f"{number}. {code(one.host, 40)} {command(one.argv)}"
+        for number, step in enumerate(steps, 1)
+        for one in step.commands
+    ]
+    if not rows:
+        return []
+    heading = "*The commands, by step and host*"
+    return kit.lines([heading, *rows], room=room, rest="… and {n} more; each step shows its own as it comes.")
 
 
 def _fingerprint(plan: Plan) -> str:
-    return f"Plan {code(plan.fingerprint[:12])} · checklist {code(plan.checklist[:40])} · head {code(plan.head)}"
+    name, _, digest = plan.checklist.partition("@")
+    return f"Plan {code(plan.fingerprint[:12])} · checklist {code('@'.join(filter(None, [name[:40], digest[:8]])))}"

@@ -29,7 +29,7 @@ def question(opened: OpenQuestion, *, ask: str = "") -> kit.Message:
         kit.section(f"{who}*{escape(asked.title)}*"),
         *_detail(asked),
         *kit.actions(f"question-{opened.id}"[:255], choices(opened)),
-        kit.context(f"{escape(opened.release, 40)} · asked {when(opened.asked_at)}"),
+        kit.context(f"Asked {when(opened.asked_at)}"),
     ]
     return kit.message(f"{who}{escape(opened.release, 40)} asks: {escape(asked.title)}", blocks)
 
@@ -55,8 +55,10 @@ def answered(
 ) -> kit.Message:
     """Replace a question that was answered (or, with ``kind`` None, that nobody need answer any more): no buttons."""
     outcome = outcome_line(asked, kind=kind, by=by, at=at, value=value, reason=reason)
-    blocks = [kit.section(f"*{escape(asked.title)}*\n{outcome}"), kit.context(escape(release, 40))]
-    return kit.message(f"{escape(asked.title)} – {outcome}", blocks)
+    return kit.message(
+        f"{escape(release, 40)} · {escape(asked.title)} – {outcome}",
+        [kit.section(f"*{escape(asked.title)}*\n{outcome}")],
+    )
 
 
 def outcome_line(
@@ -83,7 +85,7 @@ def action_id(choice: Choice) -> str:
 
 def _button(opened: OpenQuestion, index: int, choice: Choice) -> ButtonElement:
     value = {"question": opened.id, "release": opened.release, "choice": index}
-    label = f"{choice.label} …" if choice.form and not choice.label.endswith("…") else choice.label
+    label = f"{choice.label.removesuffix('…').rstrip()} …" if choice.form else choice.label
     sure = None
     if choice.danger and not choice.form:
         sure = (choice.label, f"{opened.question.title} This cannot simply be taken back.", choice.label)

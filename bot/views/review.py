@@ -10,6 +10,7 @@ from bot.domain.changes import Relation
 from bot.domain.findings import Severity
 from bot.domain.world import CheckState
 from bot.views import ids, kit
+from bot.views.states import STRATEGY
 from bot.views.text import clock, code, count, escape, link, listing, sha
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def asking(environment: str) -> kit.Message:
 
 def summary_lines(report: ReviewReport) -> list[str]:
     """Give the few lines that the plan preview repeats of a review."""
-    return [*_summary(report), _severity_words(report.review)]
+    return [*(line for line in _summary(report) if not line.startswith("*Version:*")), _severity_words(report.review)]
 
 
 def _range_words(report: ReviewReport) -> str:
@@ -152,6 +153,9 @@ def ci_words(report: ReviewReport) -> str:
 
 
 def _drift(drift: Drift) -> Iterator[str]:
+    if drift.tag and drift.live == drift.tag_sha == drift.branch_sha:
+        yield f"*Live now:* {escape(drift.tag, 40)} ({sha(drift.live)}); branch and newest tag agree"
+        return
     tag = f"newest tag {code(drift.tag)} {sha(drift.tag_sha)}" if drift.tag else "no version tag yet"
     live = f"live {sha(drift.live)}" if drift.live else "live commit unknown"
     yield f"*Now:* branch {code(drift.branch)} {sha(drift.branch_sha)} · {tag} · {live}"
@@ -162,7 +166,9 @@ def _drift(drift: Drift) -> Iterator[str]:
 def _strategy(facts: Review) -> list[Block]:
     parts = f" with {listing(code(part) for part in facts.strategy.parts)}" if facts.strategy.parts else ""
     rows = [f"• {escape(reason, 220)}" for reason in facts.strategy.reasons]
-    heading = f"*Strategy:* {code(facts.strategy.recommended)}{parts}, because"
+    name = facts.strategy.recommended
+    words = f"{STRATEGY[name]} ({code(name)})" if name in STRATEGY else code(name)
+    heading = f"*Strategy:* {words}{parts}, because"
     return kit.lines([heading, *rows], room=1400, rest="… and {n} more reasons.")
 
 
@@ -173,10 +179,13 @@ def _findings(facts: Review, shown: dict[Severity, int], *, room: int = 3600, fu
         if not group:
             continue
         limit = shown[severity]
+        if not limit:
+            rows.append(f"*{_WORDS[severity]}:* {_kinds(group)}")
+            continue
         rows.append(f"*{_WORDS[severity]}* ({len(group)})")
         rows += [_finding(facts, one, full=full) for one in group[:limit]]
         if group[limit:]:
-            rows.append(f"{'… and ' if limit else ''}{_kinds(group[limit:])}")
+            rows.append(f"… and {_kinds(group[limit:])}")
     return kit.lines(rows, room=room, rest="… and {n} more lines; press All findings.")
 
 

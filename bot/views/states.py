@@ -22,6 +22,12 @@ STEP = {
     StepState.SKIPPED: ("–", "skipped"),
     StepState.DONE: ("✓", "done"),
 }
+STRATEGY = {
+    "in_place": "deploy in place",
+    "deploy_then_es_update": "deploy, then update Elasticsearch",
+    "reindex_before": "reindex before deploying",
+    "fork_vm": "fork the machine, then switch",
+}
 DECIDED = {
     DecisionKind.APPROVE: "Approved",
     DecisionKind.REJECT: "Rejected",

@@ -1,30 +1,55 @@
-"""One step in the release's thread: a single message that follows it from its first progress to its proof."""
+"""Steps in the release's thread: a message for each that takes its time or fails, one for all that ended at once."""
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
+from bot.domain.plan import StepKind
 from bot.domain.release import StepState
 from bot.views import kit
-from bot.views.dashboard import named, problem_blocks
+from bot.views.dashboard import named, took
 from bot.views.states import STEP
-from bot.views.text import code, command, count, duration, escape, mention, one_line, shorten, told, when
+from bot.views.text import code, command, count, escape, mention, told, when
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from slack_sdk.models.blocks import Block
 
     from bot.domain.readmodel import ReleaseView, StepView
 
-_FACTS, _COMMANDS = 8, 6
-_SHA = re.compile(r"[0-9a-f]{40}")
+_COMMANDS = 6
+_LONG = 5.0  # seconds; what took less is told together with others
 
 
 def worth_telling(step: StepView) -> bool:
-    """Tell whether a step has something for the thread: progress, a problem, or an end. Questions have their own message."""
-    return step.state in {StepState.DONE, StepState.SKIPPED, StepState.FAILED, StepState.ERROR} or bool(step.progress)
+    """Tell whether a step gets a message of its own: it reported progress, failed, was skipped, tried again, or took long.
+
+    Once true it stays true, so that a message is never left behind. What a person decided stands at its question.
+    """
+    if step.state in {StepState.SKIPPED, StepState.FAILED, StepState.ERROR} or step.attempt > 1 or step.progress:
+        return True
+    if step.state is not StepState.DONE or step.kind is StepKind.APPROVAL:
+        return False
+    return bool(step.problem or step.decided_by) or _seconds(step) >= _LONG
+
+
+def told_together(step: StepView) -> bool:
+    """Tell whether a step stands in the message of those that ended at once."""
+    return step.state is StepState.DONE and step.kind is not StepKind.APPROVAL and not worth_telling(step)
+
+
+def together_message(release: ReleaseView) -> kit.Message | None:
+    """Show what the steps proved that ended at once, in one message that grows; None while there is none."""
+    rows = [
+        f"{STEP[one.state][0]} {number}. *{escape(one.title, 100)}*: {told(one.summary, named(release), 400) or STEP[one.state][1]}"
+        for number, one in enumerate(release.steps, 1)
+        if told_together(one)
+    ]
+    if not rows:
+        return None
+    text = f"{escape(release.id, 40)} · {count(len(rows), 'step')} proved at once"
+    return kit.message(text, kit.lines(["*Proved at once*", *rows], room=kit.ROOM))
 
 
 def step_message(release: ReleaseView, step: StepView) -> kit.Message:
@@ -33,10 +58,7 @@ def step_message(release: ReleaseView, step: StepView) -> kit.Message:
     sign, word = STEP[step.state]
     head = f"{sign} *{number}. {escape(step.title, 150)}* – {word}{_took(step)}"
     said = _said(release, step)
-    blocks: list[Block] = [kit.section("\n".join([head, *said]))]
-    if step.problem and step.state in {StepState.FAILED, StepState.ERROR}:
-        blocks += problem_blocks(step.problem, named(release))
-    blocks += [*_by_hand(step), *_facts(step.facts), *_when(step)]
+    blocks: list[Block] = [kit.section("\n".join([head, *said])), *_by_hand(step), *_when(step)]
     line = f": {said[0]}" if said else ""
     return kit.message(f"{escape(release.id, 40)} · {escape(step.title, 150)} – {word}{line}", blocks)
 
@@ -48,17 +70,21 @@ def _said(release: ReleaseView, step: StepView) -> list[str]:
             return [f"Skipped{by}: {escape(step.reason, 500) or 'no reason given'}"]
         case StepState.DONE:
             return [told(step.summary, named(release), 600)] if step.summary else []
-        case StepState.FAILED | StepState.ERROR:
-            return []
+        case StepState.FAILED | StepState.ERROR:  # what to do about it is told to the channel, once
+            return [told(step.problem.message, named(release), 400)] if step.problem else []
         case _:
             return [told(step.progress, named(release), 400)] if step.progress else []
 
 
 def _took(step: StepView) -> str:
     again = f", attempt {step.attempt}" if step.attempt > 1 else ""
-    if step.started_at and step.finished_at:
-        return f", {duration((step.finished_at - step.started_at).total_seconds())}{again}"
-    return again
+    return "".join(f", {one}" for one in took(step)) + again
+
+
+def _seconds(step: StepView) -> float:
+    if step.started_at is None or step.finished_at is None:
+        return 0.0
+    return (step.finished_at - step.started_at).total_seconds()
 
 
 def _by_hand(step: StepView) -> list[Block]:
@@ -67,21 +93,6 @@ def _by_hand(step: StepView) -> list[Block]:
         return []
     rows = [f"{code(one.host, 40)} {command(one.argv)}" for one in step.commands[:_COMMANDS]]
     return kit.lines(["By hand:", *rows], room=3500)
-
-
-def _facts(facts: Mapping[str, object]) -> Iterator[Block]:
-    shown = [(name, value) for name, value in facts.items() if isinstance(value, str | int | float | list | tuple)]
-    if shown:
-        words = [f"{escape(name.replace('_', ' '), 40)}: {code(_value(value), 120)}" for name, value in shown[:_FACTS]]
-        yield kit.context(" · ".join(words))
-
-
-def _value(value: object) -> str:
-    if isinstance(value, list | tuple):
-        few = ", ".join(one_line(str(one)) for one in value[:4])
-        return f"{few} … {count(len(value), 'in all', 'in all')}" if value[4:] else few or "none"
-    text = one_line(str(value))
-    return text[:12] if _SHA.fullmatch(text) else shorten(text, 120) or "none"
 
 
 def _when(step: StepView) -> Iterator[Block]:

@@ -120,7 +120,7 @@ def when(at: datetime, form: str = "{date_short_pretty} {time}") -> str:
 
 def clock(at: datetime) -> str:
     """Show a time of day in the reader's zone."""
-    return when(at, "{time}")
+    return f"<!date^{int(at.timestamp())}^{{time}}|{at:%H:%M} UTC>"
 
 
 def duration(seconds: float) -> str:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -262,7 +263,7 @@ def test_a_dangerous_choice_without_a_form_asks_again() -> None:
 def test_a_plan_shows_the_exact_commands_and_where_going_back_stops_being_cheap() -> None:
     shown = words(plan.preview_message(worlds.prepared(), {}))
     assert f"`here` `git push --atomic origin {worlds.HEAD}:refs/heads/release`" in shown
-    assert "Push the branches* – the bot – *costly to undo*" in shown
+    assert "Push the branches – *costly to undo*" in shown
     assert "Costly to undo from:* Push the branches" in shown
 
 
@@ -297,3 +298,33 @@ def test_every_error_type_is_shown_with_its_hint() -> None:
         shown = words(lists.error(kind("It did not work.", hint="Do that.", changed="Nothing.")))
         assert "It did not work." in shown
         assert "Try: Do that." in shown
+
+
+def quick(title: str, **changes: object) -> worlds.StepView:
+    step = worlds.StepView(title, title, worlds.StepKind.AUTOMATIC, StepState.DONE, "never", attempt=1)
+    ended = worlds.NOW + worlds.timedelta(seconds=1)
+    return replace(step, **{"started_at": worlds.NOW, "finished_at": ended, **changes})
+
+
+def test_steps_that_ended_at_once_share_one_message_and_others_have_their_own() -> None:
+    slow = quick("Deploy", finished_at=worlds.NOW + worlds.timedelta(seconds=40))
+    asked = quick("Notes", kind=worlds.StepKind.APPROVAL, decided_by="U01REL")
+    again = quick("Push", attempt=2)
+    steps = (quick("CI", summary="6 jobs passed."), slow, asked, again, quick("Tag", summary="Pushed."))
+    shown = step_view.together_message(worlds.release(steps=steps))
+    assert shown is not None
+    assert "1. *CI*: 6 jobs passed.\n✓ 5. *Tag*: Pushed." in words(shown)
+    assert [one.title for one in steps if step_view.worth_telling(one)] == ["Deploy", "Push"]
+
+
+def test_nothing_is_told_together_before_a_step_has_ended() -> None:
+    assert step_view.together_message(worlds.release(steps=worlds.steps(StepState.RUNNING))) is None
+
+
+def test_what_to_do_about_a_failure_is_told_once_and_the_step_shows_its_commands() -> None:
+    problem = Problem("The build failed.", hint="Mend it.")
+    failed = quick("Deploy", state=StepState.FAILED, problem=problem, commands=(worlds.Command("web", ("ls",)),))
+    release = worlds.release(ReleaseState.STOPPED, steps=(failed,))
+    assert "Mend it." not in words(step_view.step_message(release, failed))
+    assert "`web` `ls`" in words(step_view.step_message(release, failed))
+    assert "Mend it." in words(dashboard.stopped_message(release, failed, problem))
