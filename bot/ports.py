@@ -134,6 +134,9 @@ class Playbooks(Protocol):
     def deploy_commands(self, *, commit: str, tags: Sequence[str]) -> tuple[str, ...]:
         """Return the argument list for people, the same that `deploy_job` runs."""
 
+    def folders(self, *, commit: str) -> tuple[str, str]:
+        """Return where a person types the commands: the Ansible folder of a commit's checkout, and the configuration's clone."""
+
     def parse(self, *, lines: str) -> Sequence[PlaybookEvent]:
         """Read the JSON-lines callback's output; a line that is no event is passed over."""
 

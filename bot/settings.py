@@ -91,6 +91,19 @@ class AnsibleSettings(Part):
     playbook: str = Field("deploy/web.yml", description="relative to the Ansible folder")
     folder: str = Field("ansible/aws", description="Ansible folder, relative to the checkout, or absolute")
     inventory: str = Field("env/prod", description="relative to the Ansible folder")
+    tags: tuple[str, ...] = Field(
+        (
+            "supervisorctl",
+            "sm-api",
+            "sm-image-segmentation",
+            "sm-graphql",
+            "sm-web-app",
+            "sm-cluster-autostart",
+            "sm-update-daemon",
+            "sm-lithops-daemon",
+        ),
+        description="the playbook's tags, which a partial release may name",
+    )
     binaries: str = Field(description="folder of ansible-playbook: the environment that Ansible has for itself")
     repository: str = Field(description="URL of the code repository, as the control host reaches it")
     configuration: str = Field(description="URL of the configuration repository (ansible/aws/env)")

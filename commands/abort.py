@@ -15,6 +15,7 @@ async def abort(ctx: CommandContext, args: tuple[str, ...]) -> None:
 COMMAND = Command(
     name="abort",
     summary="Give the release up, with a reason",
+    place=35,
     handler=abort,
     usage="[RELEASE] REASON",
     example="/release abort the fix is not ready",

@@ -147,6 +147,7 @@ def _typed(form: Form, version: str) -> Mapping[str, object]:
 COMMAND = Command(
     name="answer",
     summary="Answer the release's open question, for threads",
+    place=30,
     handler=answer_question,
     usage="[RELEASE] CHOICE [REASON]",
     example="/release answer 1",

@@ -31,6 +31,7 @@ async def show_help(ctx: CommandContext, args: tuple[str, ...]) -> None:
 COMMAND = Command(
     name="help",
     summary="What I can do, or one command in full",
+    place=90,
     handler=show_help,
     usage="[COMMAND]",
     example="/release help start",

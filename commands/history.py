@@ -32,6 +32,7 @@ def _limit(words: tuple[str, ...]) -> int:
 COMMAND = Command(
     name="history",
     summary="Past releases, the newest first",
+    place=21,
     handler=history,
     usage="[ENVIRONMENT] [HOW MANY]",
     example="/release history 20",

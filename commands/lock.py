@@ -28,6 +28,7 @@ async def lock(ctx: CommandContext, args: tuple[str, ...]) -> None:
 COMMAND = Command(
     name="lock",
     summary="Keep others from releasing, with a reason",
+    place=40,
     handler=lock,
     usage="[ENVIRONMENT] REASON",
     example="/release lock Database is being moved",

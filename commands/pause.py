@@ -15,6 +15,7 @@ async def pause(ctx: CommandContext, args: tuple[str, ...]) -> None:
 COMMAND = Command(
     name="pause",
     summary="Let the step in work finish, then wait",
+    place=33,
     handler=pause,
     usage="[RELEASE] [REASON]",
     example="/release pause waiting for Ada",

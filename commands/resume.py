@@ -15,6 +15,7 @@ async def resume(ctx: CommandContext, args: tuple[str, ...]) -> None:
 COMMAND = Command(
     name="resume",
     summary="Go on after a pause",
+    place=34,
     handler=resume,
     usage="[RELEASE]",
     example="/release resume",

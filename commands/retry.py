@@ -15,6 +15,7 @@ async def retry(ctx: CommandContext, args: tuple[str, ...]) -> None:
 COMMAND = Command(
     name="retry",
     summary="Try the failed step once more",
+    place=31,
     handler=retry,
     usage="[RELEASE]",
     example="/release retry R7",

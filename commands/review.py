@@ -54,6 +54,7 @@ async def press(ctx: CommandContext, click: Click) -> None:
 COMMAND = Command(
     name="review",
     summary="What would ship, and what it will need",
+    place=10,
     handler=show_review,
     usage=USAGE.removeprefix("review "),
     example="/release review",

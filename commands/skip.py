@@ -15,6 +15,7 @@ async def skip(ctx: CommandContext, args: tuple[str, ...]) -> None:
 COMMAND = Command(
     name="skip",
     summary="Leave the failed step out, with a reason",
+    place=32,
     handler=skip,
     usage="[RELEASE] REASON",
     example="/release skip the site was checked by hand",

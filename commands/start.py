@@ -180,6 +180,7 @@ def _advice(request: Request, prepared: PreparedPlan) -> str:
 COMMAND = Command(
     name="start",
     summary="Show the plan, then release",
+    place=11,
     handler=start,
     usage=USAGE.removeprefix("start "),
     example="/release start --version 1.9.10",

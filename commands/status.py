@@ -20,6 +20,7 @@ async def status(ctx: CommandContext, args: tuple[str, ...]) -> None:
 COMMAND = Command(
     name="status",
     summary="What is being released, and where it stands",
+    place=20,
     handler=status,
     usage="[ENVIRONMENT]",
     example="/release status",

@@ -18,6 +18,7 @@ async def unlock(ctx: CommandContext, args: tuple[str, ...]) -> None:
 COMMAND = Command(
     name="unlock",
     summary="Let others release again",
+    place=41,
     handler=unlock,
     usage="[ENVIRONMENT]",
     example="/release unlock",

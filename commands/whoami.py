@@ -24,6 +24,7 @@ async def whoami(ctx: CommandContext, args: tuple[str, ...]) -> None:
 COMMAND = Command(
     name="whoami",
     summary="Who you are here, and what you may do",
+    place=91,
     handler=whoami,
     example="/release whoami",
     role="",

@@ -144,6 +144,10 @@ class AnsiblePlaybooks:
         playbook = (f"{ours.binaries}/ansible-playbook", "-i", ours.inventory, ours.playbook)
         return (*playbook, "-e", f"metaspace_branch={commit}", *chosen)
 
+    def folders(self, *, commit: str) -> tuple[str, str]:
+        """Return the Ansible folder of a commit's checkout, and the clone of the configuration."""
+        return self._places(commit)[1], self._settings.configuration_checkout
+
     def parse(self, *, lines: str) -> Sequence[PlaybookEvent]:
         """Read the callback's lines; one that is no event is passed over."""
         return list(_events(lines))

@@ -22,10 +22,14 @@ class StepKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One command as a person would type it. ``host`` is a name from the settings, ``here`` for the bot's own machine."""
+    """One command as a person would type it. ``host`` is a name from the settings, ``here`` for the bot's own machine.
+
+    ``folder`` is where it is typed; empty where that does not matter.
+    """
 
     host: str
     argv: tuple[str, ...]
+    folder: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from bot.domain.checklist import MANUAL, Item
+from bot.domain.checklist import MANUAL, Item, suggestion
 from bot.domain.errors import WrongUse
 from bot.domain.plan import Plan, PlannedStep
 
@@ -99,6 +99,16 @@ def make_plan(
 def merge_message(*, master: str, release: str) -> str:
     """Return the merge commit's message. Fixed words: the merge must be the same commit wherever it is made again."""
     return f"Merge branch '{release}' into {master}"
+
+
+def demand_known(tags: Iterable[str], known: Sequence[str]) -> None:
+    """Raise `WrongUse` for a tag that the playbook does not have: Ansible would deploy nothing, and call that a success."""
+    for tag in tags:
+        if tag not in known:
+            raise WrongUse(
+                f"The playbook has no tag {tag[:40]!r}; nothing was planned.{suggestion(tag, tuple(known))}",
+                hint="name what it deploys: --only sm-graphql,sm-web-app",
+            )
 
 
 def planned_merge(plan: Plan) -> Merge | None:

@@ -26,7 +26,7 @@ def plan_in(raw: Mapping[str, Any]) -> Plan:
             **{
                 **one,
                 "kind": StepKind(one["kind"]),
-                "commands": tuple(Command(c["host"], tuple(c["argv"])) for c in one["commands"]),
+                "commands": tuple(Command(**{**c, "argv": tuple(c["argv"])}) for c in one["commands"]),
             }
         )
         for one in raw["steps"]

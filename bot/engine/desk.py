@@ -99,7 +99,9 @@ class Desk:
             row = await session.get(QuestionRow, question)
             if row is None:
                 raise WrongUse("That question is not known; nothing was decided.", hint="/release status")
-            if (kind, value) not in {(choice.kind, choice.value) for choice in question_in(row.question).choices}:
+            choices = question_in(row.question).choices
+            label = next((one.label for one in choices if (one.kind, one.value) == (kind, value)), None)
+            if label is None:
                 raise WrongUse(f"{kind} is no answer to that question; nothing was decided.", hint="/release status")
             await session.get(
                 ReleaseRow, row.release, with_for_update=True
@@ -124,7 +126,9 @@ class Desk:
             else:
                 await session.refresh(row)
         self.bell.ring()
-        return Decided(effective=True, sentence="Taken.") if effective else _late(row)
+        return (
+            Decided(effective=True, sentence=f"Your answer counts: {label.rstrip(' …')}.") if effective else _late(row)
+        )
 
     async def control(
         self, *, release: str, kind: DecisionKind, by: Person, reason: str = "", source: str = ""

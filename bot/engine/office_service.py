@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from bot.domain import notes
 from bot.domain.changes import Ref
 from bot.domain.errors import Conflict, Refused, ReleaseError, WrongUse
+from bot.domain.planning import demand_known
 from bot.domain.report import Drift, PreparedPlan, ReviewReport
 from bot.domain.version import Bump, Version, accept
 from bot.reviewing import review_range
@@ -91,6 +92,7 @@ class OfficeService:
     ) -> PreparedPlan:
         """Pin the head and make the plan; see `ReleaseOffice`."""
         area = self._area(environment)
+        demand_known(only, area.settings.ansible.tags)
         live = await self._live(area) if hotfix else ""
         pinned = await area.planning.pin(hotfix=hotfix, proved_live=live)
         if pinned.base == pinned.head:

@@ -40,10 +40,8 @@ __all__ = [
     "Router",
     "TriggerExpired",
     "Voice",
-    "help_text",
     "may",
     "options",
-    "usage_text",
 ]
 
 Handler = Callable[[CommandContext, tuple[str, ...]], Awaitable[None]]
@@ -68,6 +66,7 @@ class Command:
     handler: Handler
     usage: str = ""  # what follows the name: "[ENVIRONMENT] [--hotfix]"
     example: str = ""
+    place: int = 50  # where it stands in the help: what begins a release first
     role: str = "viewer"
     anywhere: bool = False  # answers in every channel, not in the release channel alone
     buttons: Mapping[str, ClickHandler] = field(default_factory=dict)
@@ -96,22 +95,12 @@ def usage_text(command: Command) -> str:
     return "\n".join([*lines, *([f"For example `{command.example}`"] if command.example else [])])
 
 
-def help_text(commands: Sequence[Command], person: Person) -> str:
-    """Return the list of subcommands that this person may use; the others are counted."""
-    mine = [command for command in commands if may(person, command.role)]
-    lines = [f"`{_line(c)}` – {c.summary}" for c in mine]
-    hidden = len(commands) - len(mine)
-    lines += [f"{hidden} more need a role that you do not have: `/release whoami`."] if hidden else []
-    lines += ["In threads, where Slack has no slash commands: mention me, `@releasebot status`."]
-    return "\n".join(lines)
-
-
 class Router:
     """Finds the handler. Raises `WrongUse` and `NotAllowed` with what to try instead; handlers raise what they must."""
 
     def __init__(self, commands: Sequence[Command], *, channel: str) -> None:
         """``channel`` is the release channel's id. Two commands of one name, or one action twice, are a bug."""
-        self.commands = tuple(sorted(commands, key=lambda one: one.name))
+        self.commands = tuple(sorted(commands, key=lambda one: (one.place, one.name)))
         self._channel = channel
         self._by_name = _index((one.name, one) for one in self.commands)
         self._by_action = _index((action, one) for one in self.commands for action in one.buttons)

@@ -26,15 +26,16 @@ class Configuration(BaseStep):
 
     def commands(
         self,
-        plan: Plan,  # noqa: ARG002  # the contract's parameters
-        step: PlannedStep,  # noqa: ARG002
+        plan: Plan,
+        step: PlannedStep,  # noqa: ARG002  # the contract's parameter
         environment: StepEnvironment,
-        ports: Ports,  # noqa: ARG002
+        ports: Ports,
     ) -> tuple[Command, ...]:
-        """Return the lines of METASPACE's own process, to be typed in ``ansible/aws/env``."""
+        """Return the lines of METASPACE's own process, to be typed in the clone of ``ansible/aws/env``."""
+        _, folder = ports.playbooks.folders(commit=plan.head)
         branch = environment.configuration_branch
         lines = (("git", "switch", branch), ("git", "pull", "--ff-only", "origin", branch))
-        return tuple(Command("control", line) for line in lines)
+        return tuple(Command("control", line, folder) for line in lines)
 
     async def check(self, ctx: StepContext) -> CheckResult:
         """Done when branch and commit are as the remote has them and nothing is changed locally."""

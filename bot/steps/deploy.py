@@ -55,8 +55,9 @@ class Deploy(BaseStep):
         environment: StepEnvironment,  # noqa: ARG002
         ports: Ports,
     ) -> tuple[Command, ...]:
-        """Return the very argument list that the job runs."""
-        return (Command("control", ports.playbooks.deploy_commands(commit=plan.head, tags=plan.tags)),)
+        """Return the very argument list that the job runs, and where."""
+        folder, _ = ports.playbooks.folders(commit=plan.head)
+        return (Command("control", ports.playbooks.deploy_commands(commit=plan.head, tags=plan.tags), folder),)
 
     async def check(self, ctx: StepContext) -> CheckResult:
         """Done by a receipt of this release and commit with exit status 0; a checkout at the head alone is `Partial`."""

@@ -8,7 +8,7 @@ from bot.domain.release import ReleaseState
 from bot.views import kit
 from bot.views.dashboard import headline, note, title
 from bot.views.states import RELEASE, STEP
-from bot.views.text import code, command, count, duration, escape, listing, mention, when
+from bot.views.text import by_hand, code, count, duration, escape, listing, mention, when
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -122,7 +122,7 @@ def _current(release: ReleaseView) -> list[Block]:
     rows = [f"*Step:* {escape(step.title)} – {word}", *([escape(step.progress, 300)] if step.progress else [])]
     if step.commands:
         rows.append("*By hand:*")
-        rows += [f"{code(one.host, 40)} {command(one.argv)}" for one in step.commands]
+        rows += [f"{by_hand(one)}" for one in step.commands]
     return kit.lines(rows, room=3500)
 
 

@@ -8,7 +8,7 @@ from bot.domain.plan import StepKind
 from bot.views import ids, kit
 from bot.views.review import summary_lines
 from bot.views.states import STRATEGY
-from bot.views.text import code, command, count, escape, listing, sha
+from bot.views.text import by_hand, code, count, escape, listing, sha
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -132,11 +132,7 @@ def _steps(steps: Sequence[PlannedStep], *, room: int) -> list[Block]:
 
 
 def _commands(steps: Sequence[PlannedStep], *, room: int) -> list[Block]:
-    rows = [
-        f"{number}. {code(one.host, 40)} {command(one.argv)}"
-        for number, step in enumerate(steps, 1)
-        for one in step.commands
-    ]
+    rows = [f"{number}. {by_hand(one)}" for number, step in enumerate(steps, 1) for one in step.commands]
     if not rows:
         return []
     heading = "*The commands, by step and host*"

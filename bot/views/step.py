@@ -9,7 +9,7 @@ from bot.domain.release import StepState
 from bot.views import kit
 from bot.views.dashboard import named, took
 from bot.views.states import STEP
-from bot.views.text import code, command, count, escape, mention, told, when
+from bot.views.text import by_hand, count, escape, mention, told, when
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -91,7 +91,7 @@ def _by_hand(step: StepView) -> list[Block]:
     """Show how to look at it, or do it, without the bot: wanted while it runs and when it failed."""
     if step.state in {StepState.DONE, StepState.SKIPPED} or not step.commands:
         return []
-    rows = [f"{code(one.host, 40)} {command(one.argv)}" for one in step.commands[:_COMMANDS]]
+    rows = [f"{by_hand(one)}" for one in step.commands[:_COMMANDS]]
     return kit.lines(["By hand:", *rows], room=3500)
 
 

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
     from datetime import datetime
+
+    from bot.domain.plan import Command
 
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 _LOOKALIKES = {"*": "∗", "~": "∼", "`": "ʼ", "@": "@\u2060"}  # drawn the same, mean nothing to Slack
@@ -87,9 +89,10 @@ def code(text: str, limit: int = 400) -> str:
     return f"`{''.join(_ENTITIES.get(c, c) for c in plain) or ' '}`"
 
 
-def command(argv: Sequence[str], limit: int = 600) -> str:
-    """Show an argument list as a person would type it into a shell."""
-    return code(shlex.join(argv), limit)
+def by_hand(one: Command, limit: int = 600) -> str:
+    """Show a command as a person would type it into a shell, behind the host and with the folder where that is done."""
+    typed = shlex.join(one.argv)
+    return f"{code(one.host, 40)} {code(f'cd {shlex.quote(one.folder)} && {typed}' if one.folder else typed, limit)}"
 
 
 def link(url: str, label: str, limit: int = 150) -> str:

@@ -101,7 +101,7 @@ async def test_two_people_click_one_is_first_and_both_are_answered(
         return_exceptions=True,
     )
     said = [*world.voice.whispers, *other.voice.whispers, *(str(one) for one in results if isinstance(one, Conflict))]
-    assert sum("Taken." in one for one in said) == 1
+    assert sum("Your answer counts" in one for one in said) == 1
     assert sum("already answered" in one or "does not ask this any more" in one for one in said) == 1
     await narrator(desk, slack).turn()
     assert '"actions"' not in slack.messages["R1:Q3"]["blocks"]

@@ -154,7 +154,8 @@ async def test_the_same_request_gives_the_same_fingerprint(world: World) -> None
         ({"version": "1.9.9"}, WrongUse, "exists already"),
         ({"version": "3.0.0"}, WrongUse, "jumps"),
         ({"strategy": "in_plce"}, WrongUse, "no checklist"),
-        ({"only": ("Not A Tag",)}, WrongUse, "no Ansible tag"),
+        ({"only": ("Not A Tag",)}, WrongUse, "no tag"),
+        ({"only": ("sm-grapql",)}, WrongUse, "Did you mean .sm-graphql"),
     ],
 )
 async def test_a_plan_that_cannot_be_is_refused_with_what_to_try(

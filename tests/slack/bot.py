@@ -16,7 +16,7 @@ from bot.slack.api import web_client
 from bot.slack.app import EVENTS_PATH, SlackApp
 from bot.slack.outbox import Outbox
 from bot.slack.people import People
-from bot.slack.router import Click, Command, CommandContext, Form, Router, help_text
+from bot.slack.router import Click, Command, CommandContext, Form, Router
 from bot.slack.sender import Sender
 from tests.slack.conftest import CHANNEL, QUICK
 from tests.slack.memory import Messages, RealClock, Requests
@@ -113,7 +113,7 @@ async def _boom(ctx: CommandContext, args: tuple[str, ...]) -> None:
 
 
 async def _help(ctx: CommandContext, args: tuple[str, ...]) -> None:
-    await ctx.reply(help_text(ctx.office.commands, ctx.person))
+    await ctx.reply("\n".join(one.name for one in ctx.office.commands))
 
 
 COMMANDS = (

@@ -104,7 +104,7 @@ async def test_every_click_is_answered_also_one_whose_handler_says_nothing_or_is
         (("U01REL", OTHER, "ping"), f"Releases are made in <#{CHANNEL}>"),
         (("U03VIEW", CHANNEL, "ask"), "needs the role releaser"),
         (("U09STRANGER", CHANNEL, "ping"), "I do not know you"),
-        (("U09STRANGER", CHANNEL, ""), "more need a role"),
+        (("U09STRANGER", CHANNEL, ""), "ping"),
         (("U01REL", CHANNEL, "ping --help"), "Answer."),
         (("U01REL", CHANNEL, 'ping "never closed'), 'pong "never closed'),
     ],

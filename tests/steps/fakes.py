@@ -320,6 +320,9 @@ class FakePlaybooks:
     def deploy_commands(self, *, commit: str, tags: Sequence[str]) -> tuple[str, ...]:
         return self._argv(commit, tags)
 
+    def folders(self, *, commit: str) -> tuple[str, str]:
+        return f"/srv/{commit}", "/srv/env"
+
     def _argv(self, commit: str, tags: Sequence[str]) -> tuple[str, ...]:
         only = ("--tags", ",".join(tags)) if tags else ()
         return ("ansible-playbook", "-i", "env/prod", "deploy/web.yml", "-e", f"metaspace_branch={commit}", *only)
