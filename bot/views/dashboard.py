@@ -166,7 +166,7 @@ def _summary(release: ReleaseView) -> Iterator[str]:
     yield facts_line(release.plan)
     if line := _downtime(release):
         yield line
-    if release.note:
+    if release.note and not _trouble(release):  # which says the same, and what to do about it
         yield f"Note: {note(release.note)}"
 
 

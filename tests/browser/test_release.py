@@ -36,7 +36,8 @@ async def test_a_person_clicks_a_release_through_and_the_world_has_changed_as_sh
             await expect(success).to_have_count(1)
 
             await person.open_thread()
-            await expect(person.thread).to_contain_text("Ansible web deployment")
+            await expect(person.thread).to_contain_text("Ansible web deployment – done", timeout=ANSWER)
+            await expect(person.thread).not_to_contain_text("– running", timeout=ANSWER)
             await expect(person.thread).to_contain_text("Approved (“Tag with these notes”) by @")
             await expect(person.thread.locator("button.bk-button")).to_have_count(0)
         assert await problems(world, before, await world.slack.messages()) == []
