@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import click
 
-from bot.domain.errors import ReleaseError, WrongUse
+from bot.domain.errors import ReleaseError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,6 +36,8 @@ class LazyGroup(click.Group):
     lazy: ClassVar[dict[str, str]] = {
         "review": "bot.cli_review:review",
         "backtest": "bot.cli_review:backtest",
+        "checklists": "bot.cli_checklists:checklists",
+        "runbook": "bot.cli_runbook:runbook",
         "sandbox": "bot.cli_sandbox:sandbox",
     }
 
@@ -96,45 +98,6 @@ def config_example() -> None:
     from bot.settings_example import EXAMPLE
 
     click.echo(EXAMPLE, nl=False)
-
-
-@cli.group()
-def checklists() -> None:
-    """List, show and check checklists."""
-
-
-@checklists.command("list")
-def checklists_list() -> None:
-    """List the checklists that come with the bot."""
-    from bot.checklists import shipped
-
-    for name, checklist in shipped().items():
-        click.echo(f"{name:24} {checklist.title}")
-
-
-@checklists.command("show")
-@click.argument("name")
-def checklists_show(name: str) -> None:
-    """Print one as YAML."""
-    from bot.checklists import shipped
-
-    known = shipped()
-    if name not in known:
-        raise WrongUse(f"There is no checklist {name[:40]!r}.", hint=f"one of {', '.join(known)}")
-    click.echo(known[name].text, nl=False)
-
-
-@checklists.command("check")
-@click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
-def checklists_check(files: Sequence[Path]) -> None:
-    """Say whether checklist files are right; names file, line and step of what is not."""
-    from bot.checklists import load
-    from bot.steps.registry import load as load_steps
-
-    registry = load_steps()
-    for file in files:
-        checklist = load(file, registry)
-        click.echo(f"{file}: {checklist.name}, {len(checklist.items)} steps.")
 
 
 @cli.group()

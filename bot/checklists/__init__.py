@@ -36,6 +36,7 @@ def catalogue(registry: Mapping[str, Step]) -> dict[str, StepFacts]:
             params=step.params,
             needs=step.needs,
             after=step.after,
+            by_hand=step.by_hand,
         )
         for step in registry.values()
     }
@@ -81,6 +82,16 @@ def parse(text: str, file: str, registry: Mapping[str, Step] | None = None) -> C
     if wrong:
         raise BadSettings("\n".join(wrong), hint=HINT)
     return checklist
+
+
+def renamed(text: str, name: str) -> str:
+    """Return a checklist's text under another name, everything else to the letter as it was."""
+    root = yaml.compose(text, Loader=yaml.SafeLoader)
+    values = [value for key, value in root.value if key.value == "name"] if isinstance(root, yaml.MappingNode) else []
+    if not values:
+        raise BadSettings("The checklist has no name to replace.", hint=HINT)
+    begin, end = values[0].start_mark.index, values[0].end_mark.index
+    return f"{text[:begin]}{name}{text[end:]}"
 
 
 class _Reader:

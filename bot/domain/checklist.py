@@ -30,6 +30,7 @@ class StepFacts:
     params: frozenset[str] = frozenset()
     needs: frozenset[str] = frozenset()  # must stand before it
     after: frozenset[str] = frozenset()  # must stand before it, where they stand at all
+    by_hand: str = ""  # how a person makes it true without the bot
 
 
 Catalogue = dict[str, StepFacts]

@@ -44,6 +44,7 @@ class PlannedStep:
     params: Mapping[str, object] = field(default_factory=dict)
     commands: tuple[Command, ...] = ()
     costly_to_undo: bool = False  # the first such step is where going back stops being cheap
+    by_hand: str = ""  # how a person makes it true without the bot; told, and no part of the fingerprint
 
 
 @dataclass(frozen=True, slots=True)

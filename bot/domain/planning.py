@@ -215,6 +215,7 @@ def _planned(
             kind=facts.kind,
             params={**item.params, **said, **given.get(item.step, {})},
             costly_to_undo=facts.costly_to_undo,
+            by_hand=facts.by_hand,
         )
 
 

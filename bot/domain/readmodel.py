@@ -44,6 +44,7 @@ class StepView:
     state: StepState
     skip: str  # "never", "approver" or "releaser"
     commands: tuple[Command, ...] = ()
+    by_hand: str = ""
     attempt: int = 0
     started_at: datetime | None = None
     finished_at: datetime | None = None

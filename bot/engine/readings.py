@@ -118,6 +118,7 @@ def _step_view(plan: Plan, row: StepRow, skip_of: Callable[[str], str]) -> StepV
         state=StepState(row.state),
         skip="never" if problem and problem.unskippable else skip_of(planned.step),
         commands=planned.commands,
+        by_hand=planned.by_hand,
         attempt=row.attempt,
         started_at=row.started_at,
         finished_at=row.finished_at,

@@ -150,6 +150,7 @@ class Step(Protocol):
     params: ClassVar[frozenset[str]]  # the parameter names that a checklist may give it
     needs: ClassVar[frozenset[str]]  # steps that a checklist must have before this one
     after: ClassVar[frozenset[str]]  # steps that must stand before this one where a checklist has them
+    by_hand: ClassVar[str]  # how a person makes it true without the bot, in one or two sentences
 
     def commands(
         self, plan: Plan, step: PlannedStep, environment: StepEnvironment, ports: Ports
@@ -182,6 +183,7 @@ class BaseStep:
     params: ClassVar[frozenset[str]] = frozenset()
     needs: ClassVar[frozenset[str]] = frozenset()
     after: ClassVar[frozenset[str]] = frozenset()
+    by_hand: ClassVar[str] = ""
 
     def commands(
         self,

@@ -33,8 +33,12 @@ class StoreUnavailable(Unavailable):
 class Store:
     """Transactions, and nothing else. Every failure of the database becomes `StoreUnavailable` here."""
 
-    def __init__(self, url: str) -> None:
-        """``url`` is an SQLAlchemy URL; raises `BadSettings` for a database that is neither SQLite nor PostgreSQL."""
+    def __init__(self, url: str, *, look: bool = False) -> None:
+        """``url`` is an SQLAlchemy URL; raises `BadSettings` for a database that is neither SQLite nor PostgreSQL.
+
+        With ``look`` it only reads: it takes no lock file, changes no tables, and may look while the bot runs.
+        """
+        self._look = look
         self._url = make_url(url)
         self.sqlite = self._url.get_backend_name() == "sqlite"
         if not self.sqlite and self._url.get_driver_name() != "asyncpg":
@@ -54,16 +58,16 @@ class Store:
 
         Raises `Conflict` naming the process that has the file, `StoreUnavailable` when the database does not answer.
         """
-        if self.sqlite:
+        if self.sqlite and not self._look:
             self._take_lock()
         try:
             self._engine = engine(self._url.render_as_string(hide_password=False))
             async with translated():
-                await schema.upgrade(self._engine)
+                await (self._demand_current() if self._look else schema.upgrade(self._engine))
         except BaseException:
             await self.close()
             raise
-        self._write = async_sessionmaker(self._engine, expire_on_commit=False)
+        self._write = None if self._look else async_sessionmaker(self._engine, expire_on_commit=False)
         self._read = async_sessionmaker(self._engine.execution_options(readonly=True), expire_on_commit=False)
         return self
 
@@ -112,6 +116,17 @@ class Store:
         """Let no two transactions number events at once: a reader that has seen number n has then seen all before it."""
         if not self.sqlite:
             await session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _EVENTS})
+
+    async def _demand_current(self) -> None:
+        file = self._url.database or ""
+        if self.sqlite and not await asyncio.to_thread(Path(file).is_file):
+            raise Conflict(f"There is no database {file}.", hint="the settings' database.url; or start the bot first")
+        found, wanted = await schema.current(self.engine), schema.newest()
+        if found != wanted:
+            raise Conflict(
+                f"The database's tables are at revision {found or 'none'}, this bot's at {wanted}.",
+                hint="releasebot db upgrade, while no other bot uses it",
+            )
 
     async def answers(self) -> None:
         """Raise `StoreUnavailable` unless the database answers."""

@@ -15,6 +15,7 @@ class AnnounceStart(Announcing):
 
     id: ClassVar[str] = "announce_start"
     title: ClassVar[str] = "Start announced"
+    by_hand: ClassVar[str] = "Tell the release channel that the deployment begins, and what it brings."
     after: ClassVar[frozenset[str]] = frozenset({"notes", "workload", "drain"})
 
     async def text(self, ctx: StepContext) -> str:

@@ -17,6 +17,7 @@ class AnnounceSuccess(Announcing):
 
     id: ClassVar[str] = "announce_success"
     title: ClassVar[str] = "Success announced"
+    by_hand: ClassVar[str] = "Tell the release channel that the release is live, with duration and downtime."
     needs: ClassVar[frozenset[str]] = frozenset({"deploy", "prove_live"})
     after: ClassVar[frozenset[str]] = frozenset({"announce_start", "processing_back"})
 

@@ -30,6 +30,7 @@ class CiGreen(BaseStep):
 
     id: ClassVar[str] = "ci_green"
     title: ClassVar[str] = "CI green for this commit"
+    by_hand: ClassVar[str] = "Open the commit on GitHub: every required job must have passed for exactly this commit."
     on_interrupt: ClassVar[Literal["rerun", "attach", "ask"]] = "rerun"
     skip: ClassVar[Literal["never", "approver", "releaser"]] = "approver"
     after: ClassVar[frozenset[str]] = frozenset({"review_acknowledged"})

@@ -21,6 +21,9 @@ class Configuration(BaseStep):
 
     id: ClassVar[str] = "configuration"
     title: ClassVar[str] = "Ansible configuration up to date"
+    by_hand: ClassVar[str] = (
+        "Bring the configuration repository on the control host up to date; nothing may be changed locally."
+    )
     on_interrupt: ClassVar[Literal["rerun", "attach", "ask"]] = "rerun"
     skip: ClassVar[Literal["never", "approver", "releaser"]] = "approver"
 

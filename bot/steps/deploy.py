@@ -41,6 +41,9 @@ class Deploy(BaseStep):
 
     id: ClassVar[str] = "deploy"
     title: ClassVar[str] = "Ansible web deployment"
+    by_hand: ClassVar[str] = (
+        "Run the playbook on the control host, in tmux, with host keys checked; nobody else may deploy meanwhile."
+    )
     scope: ClassVar[Literal["world", "this_release"]] = "this_release"
     on_interrupt: ClassVar[Literal["rerun", "attach", "ask"]] = "attach"
     holds: ClassVar[tuple[Condition, ...]] = (RELEASE_AT_HEAD,)

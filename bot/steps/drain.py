@@ -23,6 +23,9 @@ class Drain(BaseStep):
 
     id: ClassVar[str] = "drain"
     title: ClassVar[str] = "Running work waited for"
+    by_hand: ClassVar[str] = (
+        "Switch dataset processing off in /admin/health, note how it was, and wait until nothing is annotating."
+    )
     on_interrupt: ClassVar[Literal["rerun", "attach", "ask"]] = "rerun"
     skip: ClassVar[Literal["never", "approver", "releaser"]] = "releaser"
     needs: ClassVar[frozenset[str]] = frozenset({"workload"})

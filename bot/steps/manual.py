@@ -18,6 +18,7 @@ class Manual(BaseStep):
 
     id: ClassVar[str] = "manual"
     title: ClassVar[str] = "By hand"
+    by_hand: ClassVar[str] = "Do what the sentence says, and confirm it."
     kind: ClassVar[StepKind] = StepKind.MANUAL
     scope: ClassVar[Literal["world", "this_release"]] = "this_release"
     on_interrupt: ClassVar[Literal["rerun", "attach", "ask"]] = "rerun"

@@ -27,6 +27,9 @@ class MasterContainsRelease(BaseStep):
 
     id: ClassVar[str] = "master_contains_release"
     title: ClassVar[str] = "Release is contained in what is released"
+    by_hand: ClassVar[str] = (
+        "Merge release into master. Ideally that does nothing; else look at what it brings, and wait for CI again."
+    )
     on_interrupt: ClassVar[Literal["rerun", "attach", "ask"]] = "rerun"
     after: ClassVar[frozenset[str]] = frozenset({"review_acknowledged"})
 

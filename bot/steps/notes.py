@@ -24,6 +24,9 @@ class ReleaseNotes(BaseStep):
 
     id: ClassVar[str] = "notes"
     title: ClassVar[str] = "Release notes confirmed"
+    by_hand: ClassVar[str] = (
+        "Write down what is new: one line for each pull request, [Task] or [Bug], a title, #number."
+    )
     kind: ClassVar[StepKind] = StepKind.APPROVAL
     scope: ClassVar[Literal["world", "this_release"]] = "this_release"
     on_interrupt: ClassVar[Literal["rerun", "attach", "ask"]] = "rerun"

@@ -23,6 +23,7 @@ class ProcessingBack(BaseStep):
 
     id: ClassVar[str] = "processing_back"
     title: ClassVar[str] = "Processing given back as found"
+    by_hand: ClassVar[str] = "Set dataset processing in /admin/health to what it was before."
     on_interrupt: ClassVar[Literal["rerun", "attach", "ask"]] = "rerun"
     skip: ClassVar[Literal["never", "approver", "releaser"]] = "releaser"
     after: ClassVar[frozenset[str]] = frozenset({"workload", "drain", "deploy", "prove_live"})

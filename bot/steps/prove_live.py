@@ -47,6 +47,10 @@ class ProveLive(BaseStep):
 
     id: ClassVar[str] = "prove_live"
     title: ClassVar[str] = "Proved live"
+    by_hand: ClassVar[str] = (
+        "Every program must have started after the deploy began (uptime), "
+        "the webapp must be new, and site and GraphQL must answer."
+    )
     scope: ClassVar[Literal["world", "this_release"]] = "this_release"
     on_interrupt: ClassVar[Literal["rerun", "attach", "ask"]] = "rerun"
     skip: ClassVar[Literal["never", "approver", "releaser"]] = "approver"

@@ -25,6 +25,7 @@ class PushBranches(BaseStep):
 
     id: ClassVar[str] = "push_branches"
     title: ClassVar[str] = "Release fast-forwarded to the pinned commit"
+    by_hand: ClassVar[str] = "Fast-forward release to the commit, never by force; then look at it on GitHub."
     on_interrupt: ClassVar[Literal["rerun", "attach", "ask"]] = "rerun"
     holds: ClassVar[tuple[Condition, ...]] = (HEAD_ON_ITS_BRANCH, CI_GREEN)
     after: ClassVar[frozenset[str]] = frozenset({"review_acknowledged", "ci_green", "master_contains_release"})

@@ -23,6 +23,9 @@ class ReviewAcknowledged(BaseStep):
 
     id: ClassVar[str] = "review_acknowledged"
     title: ClassVar[str] = "Review acknowledged"
+    by_hand: ClassVar[str] = (
+        "Read the comparison on GitHub, and ask the author of what you do not know whether anything is done by hand."
+    )
     kind: ClassVar[StepKind] = StepKind.APPROVAL
     scope: ClassVar[Literal["world", "this_release"]] = "this_release"
     on_interrupt: ClassVar[Literal["rerun", "attach", "ask"]] = "rerun"

@@ -23,6 +23,7 @@ class Tag(BaseStep):
 
     id: ClassVar[str] = "tag"
     title: ClassVar[str] = "Annotated tag pushed"
+    by_hand: ClassVar[str] = "Tag the commit with the notes as message, and push the tag."
     on_interrupt: ClassVar[Literal["rerun", "attach", "ask"]] = "rerun"
     holds: ClassVar[tuple[Condition, ...]] = (RELEASE_AT_HEAD,)
     needs: ClassVar[frozenset[str]] = frozenset({"notes"})

@@ -34,6 +34,10 @@ class WorkloadSeen(BaseStep):
 
     id: ClassVar[str] = "workload"
     title: ClassVar[str] = "Running work looked at"
+    by_hand: ClassVar[str] = (
+        "Look for datasets that are queued or annotating and for messages in RabbitMQ's "
+        "queues: a deploy restarts the daemons in the middle of them."
+    )
     scope: ClassVar[Literal["world", "this_release"]] = "this_release"
     on_interrupt: ClassVar[Literal["rerun", "attach", "ask"]] = "rerun"
     skip: ClassVar[Literal["never", "approver", "releaser"]] = "approver"

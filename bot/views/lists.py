@@ -122,7 +122,7 @@ def _current(release: ReleaseView) -> list[Block]:
     rows = [f"*Step:* {escape(step.title)} – {word}", *([escape(step.progress, 300)] if step.progress else [])]
     if step.commands:
         rows.append("*By hand:*")
-        rows += [f"{by_hand(one)}" for one in step.commands]
+        rows += [by_hand(one) for one in step.commands]
     return kit.lines(rows, room=3500)
 
 

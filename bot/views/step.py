@@ -89,10 +89,10 @@ def _seconds(step: StepView) -> float:
 
 def _by_hand(step: StepView) -> list[Block]:
     """Show how to look at it, or do it, without the bot: wanted while it runs and when it failed."""
-    if step.state in {StepState.DONE, StepState.SKIPPED} or not step.commands:
+    if step.state in {StepState.DONE, StepState.SKIPPED} or not (step.commands or step.by_hand):
         return []
-    rows = [f"{by_hand(one)}" for one in step.commands[:_COMMANDS]]
-    return kit.lines(["By hand:", *rows], room=3500)
+    rows = [by_hand(one) for one in step.commands[:_COMMANDS]]
+    return kit.lines([f"By hand: {escape(step.by_hand, 300)}".strip(), *rows], room=3500)
 
 
 def _when(step: StepView) -> Iterator[Block]:

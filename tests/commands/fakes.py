@@ -108,7 +108,7 @@ class Office:
         self.requests.append(request)
         if self.trouble:
             raise self.trouble
-        version = request["version"] or self.prepared.plan.version
+        version = request.get("version") or self.prepared.plan.version
         return replace(self.prepared, plan=replace(self.prepared.plan, version=version))
 
 
@@ -118,6 +118,7 @@ class Voice:
 
     whispers: list[str] = field(default_factory=list)
     said: dict[str, str] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
     blocks: list[Any] = field(default_factory=list)
     views: list[dict[str, Any]] = field(default_factory=list)
     expired: bool = False
@@ -130,6 +131,8 @@ class Voice:
     async def say(self, *, key: str, place: Place, text: str, blocks: Any, file: Any) -> None:
         assert message_faults(text, blocks or []) == []
         self.said[key] = text
+        if file is not None:
+            self.files[file.filename] = file.content
         self.blocks.append(blocks)
 
     async def open_view(self, *, trigger: str, view: Mapping[str, Any]) -> str:

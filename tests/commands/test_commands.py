@@ -75,6 +75,24 @@ async def test_evidence_comes_on_demand_and_in_private(world: World) -> None:
     assert "1 commit in release…master" in world.voice.whispers[-1]
 
 
+# runbook
+
+
+async def test_a_runbook_is_what_is_left_of_the_release_that_runs(world: World) -> None:
+    world.desk.releases["R7"] = running()
+    await world.type("runbook")
+    assert "### 2. Push the branches" in world.voice.files["runbook-R7.md"]
+    assert "- [x] 1. CI is green" in world.voice.files["runbook-R7.md"]
+
+
+async def test_a_runbook_before_a_release_is_the_plan_that_start_would_show(world: World) -> None:
+    await world.type("runbook")
+    assert "### 1. CI is green" in world.voice.files["runbook-prod-1.9.10.md"]
+    assert not world.desk.asked
+    with pytest.raises(WrongUse):
+        await world.type("runbook R7 now")
+
+
 # start
 
 

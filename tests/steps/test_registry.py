@@ -31,6 +31,7 @@ def test_two_steps_of_one_name_are_refused(monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_step_is_documented_and_orders_itself_after_steps_that_exist(step: Step) -> None:
     assert f"`{step.id}`" in (DOCS / "checklists.md").read_text(encoding="utf-8")
     assert f"`{step.id}`" in (DOCS / "reliability.md").read_text(encoding="utf-8")
+    assert step.by_hand.endswith("."), "a runbook says in a sentence how it is done without the bot"
     assert (step.needs | step.after) <= set(registry.load())
     assert step.id not in step.needs | step.after
 
