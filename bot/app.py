@@ -20,6 +20,7 @@ from bot.domain.errors import ReleaseError, Unavailable
 from bot.engine import failpoints
 from bot.engine.clock import SystemClock
 from bot.engine.desk import Desk
+from bot.engine.freezes import Freezes
 from bot.engine.narrator import Narrator
 from bot.engine.office_service import Area as OfficeArea
 from bot.engine.office_service import OfficeService
@@ -164,7 +165,8 @@ async def engine_of(
     def skip_of(step: str) -> str:
         return registry[step].skip if step in registry else "never"
 
-    desk = Desk(store, clock=clock, skip_of=skip_of)
+    freezes = freezes_of(settings, store, clock)
+    desk = Desk(store, clock=clock, skip_of=skip_of, demand_open=freezes.demand_open)
     ledger = Ledger(store, clock=clock, owner=process, lease=LEASE, bell=desk.bell)
     if store.sqlite:
         await ledger.free_all()  # the lock file says that no other process drives
@@ -181,10 +183,21 @@ async def engine_of(
         name: _office_area(name, settings.environments[name], environment, ports, registry)
         for name, (environment, ports) in areas.items()
     }
-    office = OfficeService(settings=settings, desk=desk, commands=router.commands, areas=offices)
+    office = OfficeService(
+        settings=settings, desk=desk, commands=router.commands, areas=offices, freezes=freezes, clock=clock
+    )
     runner = Runner(ledger, registry=registry, areas=driven, clock=clock, bell=desk.bell, lease=LEASE)
     narrator = Narrator(ledger=desk, outbox=outbox, bell=desk.bell, channel=settings.slack.channel)
     return Engine(desk, runner, narrator, office, outbox)
+
+
+def freezes_of(settings: Settings, store: Store, clock: Clock) -> Freezes:
+    """Return the freezes, with the settings' weekly windows."""
+    weekly = {
+        name: [one.window(settings.zone) for one in environment.freezes]
+        for name, environment in settings.environments.items()
+    }
+    return Freezes(store, clock=clock, zone=settings.zone, weekly=weekly)
 
 
 def _office_area(

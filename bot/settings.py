@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import os
+from datetime import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, HttpUrl, SecretStr, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, HttpUrl, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from bot.domain.errors import BadSettings
+from bot.domain.freeze import Weekly
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 Role = Literal["viewer", "releaser", "approver", "admin"]
+TimeOfDay = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
 
 
@@ -155,6 +159,20 @@ class SiteSettings(Part):
     rabbitmq_password: SecretStr = SecretStr("")
 
 
+class FreezeSettings(Part):
+    """A window that comes back every week, in which no release starts. An end that is not later lies on the next day."""
+
+    days: tuple[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"], ...] = Field(min_length=1)
+    begins: TimeOfDay = Field("00:00", description='"16:00", in quotes: YAML takes it for a number otherwise')
+    ends: TimeOfDay = Field("00:00", description='"08:00", in quotes')
+    reason: str = Field(min_length=1, max_length=200)
+
+    def window(self, zone: ZoneInfo) -> Weekly:
+        """Return it on the clocks of a zone."""
+        begins, ends = time.fromisoformat(self.begins), time.fromisoformat(self.ends)
+        return Weekly(self.days, begins, ends, zone, self.reason)
+
+
 class EnvironmentSettings(Part):
     """A place to release to."""
 
@@ -175,6 +193,7 @@ class EnvironmentSettings(Part):
     settle_timeout: float = Field(120, gt=0, description="seconds for programs and site to come up after a deploy")
     poll: float = Field(2.0, gt=0, description="seconds between two looks at the world")
     checklists: Path | None = Field(None, description="folder with this team's own checklists")
+    freezes: tuple[FreezeSettings, ...] = Field((), description="weekly windows in which no release starts")
     control: HostSettings = Field(description="the host that runs Ansible; never a machine that is released to")
     web: HostSettings
     server: ServerSettings = ServerSettings()
@@ -204,6 +223,7 @@ class Settings(BaseSettings):
     environments: dict[Name, EnvironmentSettings] = Field(min_length=1)
     default_environment: str = ""
     people: tuple[PersonSettings, ...] = ()
+    timezone: str = Field("Europe/Berlin", description="IANA name: on whose clocks typed times and freezes are meant")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @classmethod
@@ -217,6 +237,20 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Let the environment win over the file, and nothing else in."""
         return env_settings, init_settings
+
+    @field_validator("timezone")
+    @classmethod
+    def _zone_is_known(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+            raise ValueError("expected an IANA time zone such as Europe/Berlin") from error
+        return name
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The time zone of `timezone`."""
+        return ZoneInfo(self.timezone)
 
     @model_validator(mode="after")
     def _default_is_known(self) -> Settings:

@@ -21,10 +21,13 @@ repository:
   ssh_key: /etc/releasebot/secrets/github_key
   known_hosts: /etc/releasebot/known_hosts
 
+timezone: Europe/Berlin             # on whose clocks typed times and freezes are meant
 default_environment: prod
 environments:
   prod:
     title: production
+    freezes:                        # no release starts in these; one that runs goes on
+      - {days: [fri], begins: "16:00", ends: "00:00", reason: Nobody is there on Saturday}
     control:                        # runs Ansible; never a machine that is released to
       host: control.example.org
       key: /etc/releasebot/secrets/control_key

@@ -155,7 +155,8 @@ async def _close(ctx: CommandContext, request: Request, what: str) -> None:
 
 
 async def _free(ctx: CommandContext, environment: str) -> None:
-    """Refuse while somebody else is releasing, or has locked the environment."""
+    """Refuse in a freeze, and while somebody else is releasing or has locked the environment."""
+    await ctx.office.freezes.demand_open_now(environment)
     for one in await ctx.office.desk.active():
         if one.environment == environment:
             raise Conflict(

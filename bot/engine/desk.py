@@ -19,7 +19,7 @@ from bot.engine.controls import Controls
 from bot.engine.tables import CursorRow, DecisionRow, EventRow, LockRow, QuestionRow, ReleaseRow, StepRow
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
     from datetime import datetime
 
     from sqlalchemy.ext.asyncio import AsyncSession
@@ -37,12 +37,23 @@ def never(_step: str) -> str:
     return "never"
 
 
+async def always(_session: AsyncSession, _plan: Plan) -> None:
+    """Let every release start."""
+
+
 class Desk:
     """Every method is one transaction; each raises `bot.engine.store.StoreUnavailable` when the database does not answer."""
 
-    def __init__(self, store: Store, *, clock: Clock, skip_of: Callable[[str], str] = never) -> None:
-        """``skip_of`` tells who may skip a step, by the step's id."""
-        self._store, self._clock, self._skip_of = store, clock, skip_of
+    def __init__(
+        self,
+        store: Store,
+        *,
+        clock: Clock,
+        skip_of: Callable[[str], str] = never,
+        demand_open: Callable[[AsyncSession, Plan], Awaitable[None]] = always,
+    ) -> None:
+        """``skip_of`` tells who may skip a step, by the step's id; ``demand_open`` raises while no release may start."""
+        self._store, self._clock, self._skip_of, self._demand_open = store, clock, skip_of, demand_open
         self.bell = Bell()
         self._controls = Controls(clock, skip_of)
 
@@ -51,10 +62,11 @@ class Desk:
 
         The confirmation answers the approval that the plan opens with, if it does: nobody is asked the same twice.
 
-        Raises `Conflict` naming who holds the environment.
+        Raises `Conflict` naming who holds the environment, or why and until when it is frozen.
         """
         now = self._clock.now()
         async with self._store.writing() as session:
+            await self._demand_open(session, plan)
             row = ReleaseRow(
                 environment=plan.environment,
                 state=ReleaseState.RUNNING,

@@ -14,6 +14,7 @@ from bot.domain.errors import Conflict, Refused, ReleaseError, WrongUse
 from bot.domain.planning import demand_known
 from bot.domain.report import Drift, PreparedPlan, ReviewReport
 from bot.domain.version import Bump, Version, accept
+from bot.engine.clock import SystemClock
 from bot.reviewing import review_range
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from bot.domain.planning import Pinned
     from bot.domain.review import Review
     from bot.engine.office import Tell
-    from bot.ports import Ports
+    from bot.ports import Clock, Ports
     from bot.settings import EnvironmentSettings, Settings
 
 _KEPT = 16  # reviews
@@ -70,6 +71,8 @@ class OfficeService:
     desk: Any  # `bot.engine.desk.Desk`; commands use all of it, the office what was last proved live
     commands: Sequence[Any]
     areas: Mapping[str, Area]
+    freezes: Any = None  # `bot.engine.freezes.Freezes`
+    clock: Clock = field(default_factory=SystemClock)
     _read: OrderedDict[tuple[str, str, str], Review] = field(default_factory=OrderedDict)
 
     async def review(

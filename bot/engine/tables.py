@@ -150,6 +150,20 @@ class LockRow(Base):
     by_hand: Mapped[bool] = mapped_column(default=False)
 
 
+class FreezeRow(Base):
+    """A window in which no release starts, or with ``thaw`` an exception to the settings' windows. ``ends`` moves when it is lifted."""
+
+    __tablename__ = "freezes"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=True)
+    environment: Mapped[str] = mapped_column(String(64), index=True)
+    starts: Mapped[datetime]
+    ends: Mapped[datetime]
+    reason: Mapped[str] = mapped_column(Text)
+    by: Mapped[str] = mapped_column(String(64))
+    thaw: Mapped[bool] = mapped_column(default=False)
+
+
 class WatchRow(Base):
     """A span in which the site was watched during a release; ``until`` moves on with the probe."""
 

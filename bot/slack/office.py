@@ -9,6 +9,7 @@ from bot.engine.office import ReleaseOffice
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from bot.ports import Clock
     from bot.settings import Settings
 
 
@@ -22,6 +23,14 @@ class Office(ReleaseOffice, Protocol):
     @property
     def desk(self) -> Any:
         """Releases, questions, decisions and locks (`bot.engine.desk.Desk`)."""
+
+    @property
+    def freezes(self) -> Any:
+        """Windows in which no release starts (`bot.engine.freezes.Freezes`)."""
+
+    @property
+    def clock(self) -> Clock:
+        """The time."""
 
     @property
     def commands(self) -> Sequence[Any]:

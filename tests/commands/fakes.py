@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from bot.domain.errors import Conflict, ReleaseError, WrongUse
+from bot.domain.freeze import Freeze, Weekly, demand_open
 from bot.domain.readmodel import Decided, LockView, Person, ReleaseView
 from bot.settings import parse
 from bot.settings_example import EXAMPLE
@@ -18,6 +19,8 @@ from tests.views import worlds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import datetime
+    from zoneinfo import ZoneInfo
 
     from bot.domain.plan import Plan
     from bot.domain.report import PreparedPlan, ReviewReport
@@ -81,12 +84,47 @@ class Desk:
         return self.verdict
 
 
+class Clock:
+    def now(self) -> datetime:
+        return worlds.NOW
+
+
+@dataclass
+class Freezes:
+    """What was frozen, held against the rules of the domain."""
+
+    zone: ZoneInfo = SETTINGS.zone
+    given: list[Freeze] = field(default_factory=list)
+
+    async def demand_open_now(self, environment: str) -> None:
+        demand_open(worlds.NOW, environment=environment, zone=self.zone, given=self.given, weekly=())
+
+    async def current(self, environment: str) -> Sequence[Freeze]:
+        return [one for one in self.given if one.environment == environment]
+
+    def weekly(self, environment: str) -> Sequence[Weekly]:
+        return [one.window(self.zone) for one in SETTINGS.environments[environment].freezes]
+
+    async def set(
+        self, environment: str, *, starts: datetime, ends: datetime, reason: str, by: Person, thaw: bool = False
+    ) -> Freeze:
+        self.given.append(Freeze(len(self.given) + 1, environment, starts, ends, reason, by.slack, thaw))
+        return self.given[-1]
+
+    async def lift(self, environment: str, *, number: int, by: Person, reason: str) -> Freeze:
+        if not 0 < number <= len(self.given):
+            raise Conflict(f"There is no freeze F{number}.")
+        return self.given.pop(number - 1)
+
+
 @dataclass
 class Office:
     """Reviews and plans from examples."""
 
     desk: Desk = field(default_factory=Desk)
     settings: Settings = SETTINGS
+    freezes: Freezes = field(default_factory=Freezes)
+    clock: Clock = field(default_factory=Clock)
     commands: Sequence[Any] = ()
     report: ReviewReport = field(default_factory=worlds.report)
     prepared: PreparedPlan = field(default_factory=worlds.prepared)

@@ -393,3 +393,51 @@ async def test_a_system_that_does_not_answer_is_not_hidden(world: World) -> None
 def test_forms_from_nowhere_do_not_break_the_check() -> None:
     world = World()
     assert world.router.complaints(Form(ids.PREVIEW_FORM, {})) == {}
+
+
+# freezes
+
+
+ADMIN = replace(VIEWER, roles=frozenset({"admin"}))
+
+
+async def test_in_a_freeze_nothing_starts_until_it_is_lifted(world: World) -> None:
+    await world.type("freeze from 15:00 until fri 18:00 because until we meet again")
+    await world.type("freeze until tomorrow 9:00 because of the fair")
+    assert [one.reason for one in world.office.freezes.given] == ["until we meet again", "of the fair"]
+    assert "until tomorrow" not in (await refused(world, "start")).message
+    assert "is frozen until Tuesday 2026-08-04 09:00 CEST: of the fair" in (await refused(world, "start")).message
+    admin = World(person=ADMIN, office=world.office)
+    await admin.type("thaw F2 it is over")
+    await world.type("start")
+    assert "Nothing has been done yet." in json.dumps(world.voice.views)
+
+
+async def test_freezes_are_listed_with_the_weekly_ones(world: World) -> None:
+    await world.type("freeze")
+    assert "every week: fri 16:00 to 00:00 (Europe/Berlin)" in json.dumps(world.voice.blocks[-1])
+
+
+async def test_only_an_admin_thaws(world: World) -> None:
+    assert isinstance(await refused(world, "thaw F1 please"), NotAllowed)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "freeze until fri 18:00",
+        "freeze because no",
+        "freeze until yesterday because no",
+        "freeze from fri until wed because no",
+        "freeze now until fri because no",
+        "freeze until fri because " + "x" * 501,
+    ],
+)
+async def test_a_freeze_that_makes_no_sense_is_refused(world: World, text: str) -> None:
+    assert (await refused(world, text)).hint
+    assert not world.office.freezes.given
+
+
+@pytest.mark.parametrize("text", ["thaw", "thaw F1", "thaw until fri", "thaw F9 because"])
+async def test_a_thaw_that_makes_no_sense_is_refused(text: str) -> None:
+    assert isinstance(await refused(World(person=ADMIN), text), WrongUse | Conflict)
