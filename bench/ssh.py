@@ -6,14 +6,19 @@ import asyncio
 import tempfile
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bench.measure import Figure, ratio, show
 from bot.engine.clock import SystemClock
 from bot.settings import HostSettings
-from integrations.ssh import SshHost
+from integrations.ssh import Lines, SshHost
 from sandbox.sshd import SshServer
 
-COMMANDS, STREAMS = 100, 5
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+COMMANDS, STREAMS = 100, 9
+PIECE = 1 << 18  # bytes
 LINES = ["seq", "1", "3000000"]  # 23 MB in short lines, as logs are
 
 
@@ -73,15 +78,22 @@ def openssh(server: SshServer, folder: Path) -> list[str]:
 
 
 async def output(argv: list[str]) -> None:
-    """Run and read what it prints line by line, as ours does."""
+    """Run and take what it prints line by line, cut as ours cuts it: what differs is how it got here."""
     process = await asyncio.create_subprocess_exec(
-        *argv, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
+        *argv, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL, limit=PIECE
     )
-    if process.stdout is None:
-        raise RuntimeError("no pipe")
-    while await process.stdout.readline():
+    async for _ in cut(process):
         pass
     await process.wait()
+
+
+async def cut(process: asyncio.subprocess.Process) -> AsyncIterator[str]:
+    if process.stdout is None:
+        raise RuntimeError("no pipe")
+    lines = Lines()
+    while piece := await process.stdout.read(PIECE):
+        for one in lines.take(piece):
+            yield one
 
 
 async def lines(host: SshHost) -> None:

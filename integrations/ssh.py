@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import codecs
 import contextlib
 import re
 import shlex
@@ -35,6 +36,8 @@ _SUDO = re.compile(
 # What a server answers that opens no session (RFC 4254, 5.1), and asyncssh for a connection that is gone: nothing was sent.
 _UNSENT = (asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED, asyncssh.OPEN_CONNECT_FAILED, asyncssh.OPEN_RESOURCE_SHORTAGE)
 _PATIENCE = 100  # tries, a tenth of a second apart
+_PIECE = 1 << 18  # bytes of a stream that are taken at once
+_LONGEST = 1 << 20  # characters of a line that are kept while it has not ended
 _ABSENT = 66
 # $1 the new file, $2 its mode, $3 the place, $4 its size: a lost connection ends cat as the data's end does.
 _PUT = """
@@ -183,16 +186,20 @@ class SshHost:
     async def stream(self, argv: Sequence[str]) -> AsyncGenerator[str, None]:
         """Give a command's output line by line, as it comes; its standard error is left there.
 
-        A slow reader slows the command, and a line longer than the window comes in parts: memory stays flat. Raises
+        A slow reader slows the command, and a line longer than a megabyte comes in parts: memory stays flat. Raises
         `CommandFailed` at the end for another status than 0, `HostUnreachable` when the connection is lost on the way.
         """
         async with self._sessions:
-            how = {"encoding": "utf-8", "errors": "replace", "stdin": asyncssh.DEVNULL, "stderr": asyncssh.DEVNULL}
+            how = {"stdin": asyncssh.DEVNULL, "stderr": asyncssh.DEVNULL}
             process, connection = await self._begin(line(argv), CONNECT, argv, **how)
+            lines = Lines()
             try:
                 async with process:
-                    while one := await process.stdout.readline():
-                        yield one.rstrip("\n")
+                    while piece := await process.stdout.read(_PIECE):
+                        for one in lines.take(piece):
+                            yield one
+                    for one in lines.rest():
+                        yield one
                     await process.wait_closed()
             except (OSError, asyncssh.Error) as error:
                 await self._drop(connection)
@@ -289,6 +296,26 @@ class SshHost:
 
     def _late(self, argv: Sequence[str], deadline: float) -> HostUnreachable:
         return HostUnreachable(f"{argv[0]} on {self.name} gave no answer within {deadline:.0f} s.", hint=_HINT)
+
+
+class Lines:
+    """Makes lines of text of the pieces that a stream comes in; one that grows too long is given out as it is."""
+
+    def __init__(self) -> None:
+        """Nothing has come yet."""
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._open = ""
+
+    def take(self, piece: bytes) -> list[str]:
+        """Return the lines that this piece ends, without their ends."""
+        found = (self._open + self._decoder.decode(piece)).split("\n")
+        self._open = "" if len(found[-1]) > _LONGEST else found.pop()
+        return found
+
+    def rest(self) -> list[str]:
+        """Return what is left at the end: a last line without an end, or nothing."""
+        left = self._open + self._decoder.decode(b"", final=True)
+        return [left] if left else []
 
 
 def line(
