@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import codecs
 import contextlib
+import os
 import re
 import shlex
 import uuid
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import asyncssh
 
-from bot.domain.errors import BadSettings, HostKeyChanged, HostUnreachable, Refused, StepFailed, Unavailable
+from bot.domain.errors import BadSettings, HostKeyChanged, HostUnreachable, Refused, StepFailed, Unavailable, WrongUse
 from bot.telemetry import scrub
 
 if TYPE_CHECKING:
@@ -30,11 +31,14 @@ EXCERPT = 600  # characters of an error's output
 _OFFSET_AGE = 600.0  # seconds after which the host's clock is asked again
 _HINT = "releasebot doctor --only ssh"
 _SUDO = re.compile(
-    r"^sudo: .*(password is required|terminal is required)|is not (allowed to|in the sudoers)|may not run sudo",
+    r"^sudo: .*(password is required|terminal is required|not allowed to)"
+    r"|^Sorry, user .* (is not allowed to execute|may not run sudo)|^\S+ is not in the sudoers file",
     re.MULTILINE,
 )
 # What a server answers that opens no session (RFC 4254, 5.1), and asyncssh for a connection that is gone: nothing was sent.
 _UNSENT = (asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED, asyncssh.OPEN_CONNECT_FAILED, asyncssh.OPEN_RESOURCE_SHORTAGE)
+# OpenSSH hangs up on a command with a NUL, and a half character has no UTF-8.
+_SENDABLE = re.compile(r"[^\0\ud800-\udfff]*")
 _PATIENCE = 100  # tries, a tenth of a second apart
 _PIECE = 1 << 18  # bytes of a stream that are taken at once
 _LONGEST = 1 << 20  # characters of a line that are kept while it has not ended
@@ -42,10 +46,17 @@ _ABSENT = 66
 # $1 the new file, $2 its mode, $3 the place, $4 its size: a lost connection ends cat as the data's end does.
 _PUT = """
 umask 077
-cat > "$1" && [ "$(wc -c < "$1")" -eq "$4" ] && chmod "$2" "$1" && mv -f "$1" "$3" || { rm -f "$1"; exit 1; }
+trap 'rm -f -- "$1"' EXIT
+trap 'exit 1' HUP INT TERM
+cat > "$1" && [ "$(wc -c < "$1")" -eq "$4" ] && chmod "$2" -- "$1" && mv -fT -- "$1" "$3" || exit 1
 """
 # $1 the file, $2 the first byte, from 1, $3 how many.
-_READ = '[ -e "$1" ] || exit 66; : < "$1" || exit; tail -c "+$2" -- "$1" | head -c "$3"'
+_READ = """
+[ -e "$1" ] || exit 66
+[ ! -d "$1" ] || { echo 'Is a directory' >&2; exit 1; }
+: < "$1" || exit
+tail -c "+$2" -- "$1" | head -c "$3"
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,10 +137,11 @@ class SshHost:
                         process.stdin.write_eof()
                     out, err = await process.communicate()
             except TimeoutError as error:
-                with contextlib.suppress(OSError):  # it has ended just now
-                    process.terminate()
-                process.close()
+                self._end(process)
                 raise self._late(argv, deadline) from error
+            except asyncio.CancelledError:
+                self._end(process)
+                raise
             except (OSError, asyncssh.Error) as error:
                 await self._drop(connection)
                 raise self._lost(error) from error
@@ -162,6 +174,12 @@ class SshHost:
         raise HostUnreachable(
             f"{self.name} lets us run no more commands at once.", hint="MaxSessions in its sshd_config"
         )
+
+    def _end(self, process: asyncssh.SSHClientProcess[Any]) -> None:
+        """End a command that nobody waits for any more; OpenSSH passes the signal on for every user but root."""
+        with contextlib.suppress(OSError):  # it has ended just now
+            process.terminate()
+        process.close()
 
     async def _ended(self, process: asyncssh.SSHClientProcess[Any], connection: asyncssh.SSHClientConnection) -> None:
         """Tell the end of a command from that of its connection, which leaves no status."""
@@ -287,7 +305,9 @@ class SshHost:
                 await connection.wait_closed()
 
     def _lost(self, error: Exception) -> HostUnreachable:
-        why = f"cannot be reached: {scrub(str(error)) or type(error).__name__}"
+        number = error.errno if isinstance(error, OSError) else None
+        said = os.strerror(number) if number and number > 0 else scrub(str(error)) or type(error).__name__
+        why = f"cannot be reached: {said}"
         if isinstance(error, asyncssh.PermissionDenied):
             why = f"does not accept our key for {self._settings.user}."
         elif isinstance(error, TimeoutError):
@@ -327,6 +347,8 @@ def line(
     words = [*(["sudo", "-n", *given, "--"] if sudo else ["env", *given] if given else []), *argv]
     if cwd:
         words = ["sh", "-c", 'cd "$1" && shift && exec "$@"', "in", cwd, *words]
+    if bad := next((word for word in words if not _SENDABLE.fullmatch(word)), None):
+        raise WrongUse(f"{ascii(bad)[:60]} cannot be sent to a server.", hint="leave out the character that is none")
     return shlex.join(words)
 
 
