@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from bench.measure import Figure, ratio, show
 from bot.engine.clock import SystemClock
 from bot.settings import HostSettings
-from integrations.ssh import Lines, SshHost
+from integrations.ssh import SshHost
+from integrations.sshcommand import Lines
 from sandbox.sshd import SshServer
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from bot.domain.errors import Conflict, StepFailed, Unavailable, WrongUse
 from bot.domain.world import Chunk, JobReport, JobState
 from bot.telemetry import scrub
-from integrations.ssh import EXCERPT, CommandFailed, NoSuchFile
+from integrations.sshcommand import EXCERPT, CommandFailed, NoSuchFile
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from bot.domain.world import JobSpec
     from bot.ports import Clock
     from bot.settings import HostSettings
-    from integrations.ssh import Result, SshHost
+    from integrations.ssh import SshHost
+    from integrations.sshcommand import Result
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,100}")
 _FILE = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,100}")
@@ -51,10 +52,10 @@ for try in 1 2 3; do
   [ ! -e "$1/wrapper.json" ] || break
   sleep 0.3
 done
-for try in $(seq 200); do
+for try in $(seq 400); do
   [ ! -e "$1/wrapper.json" ] || exit 0
   [ ! -e "$1/refused" ] || { cat "$1/refused"; exit 75; }
-  sleep 0.1
+  sleep 0.05
 done
 exit 1
 """

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import codecs
 import contextlib
 import os
 import re
 import shlex
 import uuid
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import asyncssh
 
-from bot.domain.errors import BadSettings, HostKeyChanged, HostUnreachable, Refused, StepFailed, Unavailable, WrongUse
+from bot.domain.errors import BadSettings, HostKeyChanged, HostUnreachable, Refused, Unavailable
 from bot.telemetry import scrub
+from integrations.sshcommand import CommandFailed, Lines, NoSuchFile, Result, line
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
 CONNECT = 15.0  # seconds
 KEEPALIVE = 15  # seconds between two signs of life; three missed ones end the connection
 SESSIONS = 8  # commands at once on the one connection; OpenSSH's MaxSessions is 10 (sshd_config(5))
-EXCERPT = 600  # characters of an error's output
 _OFFSET_AGE = 600.0  # seconds after which the host's clock is asked again
 _HINT = "releasebot doctor --only ssh"
 _SUDO = re.compile(
@@ -37,11 +35,8 @@ _SUDO = re.compile(
 )
 # What a server answers that opens no session (RFC 4254, 5.1), and asyncssh for a connection that is gone: nothing was sent.
 _UNSENT = (asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED, asyncssh.OPEN_CONNECT_FAILED, asyncssh.OPEN_RESOURCE_SHORTAGE)
-# OpenSSH hangs up on a command with a NUL, and a half character has no UTF-8.
-_SENDABLE = re.compile(r"[^\0\ud800-\udfff]*")
 _PATIENCE = 100  # tries, a tenth of a second apart
 _PIECE = 1 << 18  # bytes of a stream that are taken at once
-_LONGEST = 1 << 20  # characters of a line that are kept while it has not ended
 _ABSENT = 66
 # $1 the new file, $2 its mode, $3 the place, $4 its size: a lost connection ends cat as the data's end does.
 _PUT = """
@@ -57,32 +52,6 @@ _READ = """
 : < "$1" || exit
 tail -c "+$2" -- "$1" | head -c "$3"
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What a command said."""
-
-    stdout: str
-    stderr: str
-    status: int
-
-
-class CommandFailed(StepFailed):
-    """A command on a server ended with another status than 0."""
-
-    def __init__(self, host: str, argv: Sequence[str], status: int, stderr: str) -> None:
-        """``stderr`` is cut and scrubbed before it is kept."""
-        self.host, self.argv, self.status = host, tuple(argv), status
-        self.stderr = scrub(stderr.strip())[-EXCERPT:]
-        said = f": {self.stderr}" if self.stderr else ""
-        super().__init__(
-            f"{argv[0]} on {host} ended with status {status}{said}", hint=f"ssh {host}, then: {shlex.join(argv)[:300]}"
-        )
-
-
-class NoSuchFile(CommandFailed):
-    """The file to read is not there."""
 
 
 class SshHost:
@@ -316,40 +285,6 @@ class SshHost:
 
     def _late(self, argv: Sequence[str], deadline: float) -> HostUnreachable:
         return HostUnreachable(f"{argv[0]} on {self.name} gave no answer within {deadline:.0f} s.", hint=_HINT)
-
-
-class Lines:
-    """Makes lines of text of the pieces that a stream comes in; one that grows too long is given out as it is."""
-
-    def __init__(self) -> None:
-        """Nothing has come yet."""
-        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        self._open = ""
-
-    def take(self, piece: bytes) -> list[str]:
-        """Return the lines that this piece ends, without their ends."""
-        found = (self._open + self._decoder.decode(piece)).split("\n")
-        self._open = "" if len(found[-1]) > _LONGEST else found.pop()
-        return found
-
-    def rest(self) -> list[str]:
-        """Return what is left at the end: a last line without an end, or nothing."""
-        left = self._open + self._decoder.decode(b"", final=True)
-        return [left] if left else []
-
-
-def line(
-    argv: Sequence[str], *, sudo: bool = False, env: Mapping[str, str] | None = None, cwd: str | None = None
-) -> str:
-    """Return the one string that SSH takes. Every word is quoted here, and nowhere else."""
-    given = [f"{name}={value}" for name, value in (env or {}).items()]
-    # sudo takes variables itself, and says so when it may not; around it, they would be dropped silently
-    words = [*(["sudo", "-n", *given, "--"] if sudo else ["env", *given] if given else []), *argv]
-    if cwd:
-        words = ["sh", "-c", 'cd "$1" && shift && exec "$@"', "in", cwd, *words]
-    if bad := next((word for word in words if not _SENDABLE.fullmatch(word)), None):
-        raise WrongUse(f"{ascii(bad)[:60]} cannot be sent to a server.", hint="leave out the character that is none")
-    return shlex.join(words)
 
 
 def _text(data: Any) -> str:

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import contextlib
-import inspect
 import os
 import shutil
 import subprocess
@@ -14,18 +12,21 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
-import sandbox.processes
 from bot.domain.errors import Unavailable
 from bot.engine.clock import SystemClock
-from bot.settings import HostSettings
 from integrations.ssh import SshHost
 from sandbox.main import demand_programs
 from sandbox.processes import Processes
 from sandbox.sshd import SshServer
+from tests.integrations.helpers import configure, settings_of
+from tests.integrations.metaspace import metaspace_in
 from tests.integrations.wire import Wire
+from tests.integrations.workbench import Bench
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
+
+    from tests.integrations.metaspace import Metaspace
 
 
 @pytest.fixture(scope="session")
@@ -69,9 +70,22 @@ async def server(programs: None, root: Path) -> AsyncIterator[SshServer]:
         yield server
 
 
-def settings_of(server: SshServer, **changes: object) -> HostSettings:
-    where = {"host": server.host, "port": server.port, "user": server.user, "known_hosts": server.known_hosts}
-    return HostSettings.model_validate({**where, "key": server.client_key, **changes})
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def metaspace(programs: None, root: Path) -> AsyncIterator[Metaspace]:
+    """A web server to release to; a test gives back what it changed."""
+    async with metaspace_in(root / "metaspace") as made:
+        yield made
+
+
+@pytest.fixture
+def bench(host: SshHost, shared: SshServer, root: Path) -> Bench:
+    return Bench(host, root / f"j{uuid.uuid4().hex[:6]}", shared)
+
+
+@pytest.fixture
+def hasty(host: SshHost, shared: SshServer, root: Path) -> Bench:
+    """Half a second between TERM and KILL."""
+    return Bench(host, root / f"j{uuid.uuid4().hex[:6]}", shared, grace=0.5)
 
 
 @pytest.fixture
@@ -138,33 +152,3 @@ async def open_to_poor(programs: None, root: Path, poor: str) -> AsyncIterator[S
 def plain(open_to_poor: SshServer, poor: str, connect: Callable[..., SshHost]) -> SshHost:
     """A host where we are that user."""
     return connect(open_to_poor, user=poor)
-
-
-async def configure(server: SshServer, old: str, new: str) -> None:
-    """Start a server again with one line of its configuration exchanged."""
-    file = server.root / "sshd_config"
-    before = file.read_text()
-    assert old in before
-    file.write_text(before.replace(old, new))
-    await server.stop()
-    await server.start()
-
-
-async def until(true: Callable[[], bool], *, deadline: float = 20.0) -> None:
-    """Poll for what another process does; fail when it does not come."""
-
-    async def ready() -> bool:
-        return true()
-
-    await sandbox.processes.until(ready, what=inspect.getsource(true).strip(), deadline=deadline)
-
-
-def names(folder: Path) -> list[str]:
-    return sorted(one.name for one in folder.iterdir())
-
-
-def text(path: Path) -> str:
-    """What the file holds now; nothing while it is not there."""
-    with contextlib.suppress(FileNotFoundError):
-        return path.read_text()
-    return ""

@@ -19,8 +19,9 @@ from hypothesis import strategies as st
 
 from bot.domain.errors import HostUnreachable, Refused, Unavailable, WrongUse
 from bot.engine.clock import SystemClock
-from integrations.ssh import CommandFailed, NoSuchFile, SshHost
-from tests.integrations.conftest import names, settings_of, text, until
+from integrations.ssh import SshHost
+from integrations.sshcommand import CommandFailed, NoSuchFile
+from tests.integrations.helpers import names, settings_of, text, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

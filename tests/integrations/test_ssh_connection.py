@@ -10,9 +10,10 @@ import pytest
 
 from bot.domain.errors import BadSettings, HostKeyChanged, HostUnreachable
 from integrations import ssh
-from integrations.ssh import SESSIONS, CommandFailed, Lines
+from integrations.ssh import SESSIONS
+from integrations.sshcommand import CommandFailed, Lines
 from sandbox.processes import free_port, output
-from tests.integrations.conftest import configure, text, until
+from tests.integrations.helpers import configure, text, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
