@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from bot.domain.errors import StepFailed
 from bot.domain.world import Checkout, Program
-from integrations.ssh import CommandFailed
+from bot.telemetry import scrub
+from integrations.sshcommand import EXCERPT, CommandFailed
 from integrations.supervisor import parse
 
 if TYPE_CHECKING:
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from bot.settings import ServerSettings
-    from integrations.ssh import Result, SshHost
+    from integrations.ssh import SshHost
+    from integrations.sshcommand import Result
 
 _CHECKOUT = """
 cd "$1" && git rev-parse HEAD && { git symbolic-ref --quiet --short HEAD || echo; } || exit 1
@@ -55,12 +57,21 @@ class WebServer:
         return [replace(one, started_at=starts.get(one.pid)) if one.pid else one for one in plain]
 
     async def restart(self, *, program: str) -> None:
-        """Restart a program, or a whole group named ``group:*``; raises `StepFailed` with supervisor's words."""
+        """Restart a program, or a whole group named ``group:*``; one that does not run is started.
+
+        Raises `StepFailed` with supervisor's words, `Unavailable` when supervisord does not answer.
+        """
         done = await self._supervisorctl("restart", program, deadline=120)
-        if "ERROR" in done.stdout:
+        said = f"{done.stdout}\n{done.stderr}".strip()
+        wrong = [line for line in said.splitlines() if "ERROR" in line and not line.endswith("ERROR (not running)")]
+        if wrong:
             raise StepFailed(
-                f"{program} was not restarted: {done.stdout.strip()[:300]}", hint=f"/release logs {program}"
+                f"{program} was not restarted: {scrub('; '.join(wrong))[:EXCERPT]}",
+                hint=f"on {self._ssh.name}: supervisorctl tail {program}",
             )
+        if ": started" not in said:
+            parse(said)
+            raise StepFailed(f"{program} was not restarted: {scrub(said)[:EXCERPT] or 'supervisorctl said nothing'}")
 
     async def _supervisorctl(self, *words: str, deadline: float = 30) -> Result:
         argv = [*self._settings.supervisorctl, *words]
