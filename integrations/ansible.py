@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from bot.domain.errors import Refused, Unavailable
 from bot.domain.world import ConfigurationState, JobSpec, PlaybookEvent
 from bot.telemetry import scrub
-from integrations.ssh import CommandFailed
+from integrations.sshcommand import CommandFailed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -29,16 +29,23 @@ _LONG = 900.0  # seconds for a clone
 _SHA = re.compile(r"[0-9a-f]{40}")
 _PLUGIN = "releasebot_events"
 _KEPT = 3  # checkouts of earlier releases
-# $1 checkout, $2 repository, $3 commit. What is half made, or changed, is made anew.
+# $1 checkout, $2 repository, $3 commit. What is half made, or in the way of the checkout, is made anew. Its time is that of
+# its last use.
 _CHECKOUT = """
 set -eu
 export GIT_TERMINAL_PROMPT=0
-if ! git -C "$1" rev-parse --git-dir >/dev/null 2>&1; then rm -rf "$1"; git clone --quiet --no-checkout -- "$2" "$1"; fi
+have() {
+  cd "$1" && git rev-parse --git-dir >/dev/null && git remote set-url origin "$2" &&
+  { git cat-file -e "$3^{commit}" 2>/dev/null || git fetch --quiet origin '+refs/heads/*:refs/remotes/origin/*'; } &&
+  git checkout --quiet --force --detach "$3" && git clean -q -ffdx && touch .
+}
+if ! (have "$@") 2>/dev/null; then
+  rm -rf "$1" "$1.new"
+  git clone --quiet --no-checkout -- "$2" "$1.new"
+  mv "$1.new" "$1"
+  (have "$@")
+fi
 cd "$1"
-git remote set-url origin "$2"
-git cat-file -e "$3^{commit}" 2>/dev/null || git fetch --quiet origin '+refs/heads/*:refs/remotes/origin/*'
-git checkout --quiet --force --detach "$3"
-git clean -q -ffdx
 test "$(git rev-parse HEAD)" = "$3"
 test -z "$(git status --porcelain)"
 """
@@ -60,13 +67,21 @@ cd "$1"
 export GIT_TERMINAL_PROMPT=0
 git symbolic-ref --quiet --short HEAD || echo
 git rev-parse HEAD
-git ls-remote --exit-code origin "refs/heads/$2" | cut -f 1
-git status --porcelain
+remote=$(git ls-remote --exit-code origin "refs/heads/$2") || { echo "origin has no branch $2" >&2; exit 1; }
+echo "${remote%%[!0-9a-f]*}"
+git -c core.quotePath=false status --porcelain
 """
 _UPDATE = (
     'set -eu; cd "$1"; export GIT_TERMINAL_PROMPT=0; git checkout --quiet "$2"; git pull --quiet --ff-only origin "$2"'
 )
-_CLONE = 'set -eu; [ -e "$1/.git" ] || { mkdir -p "$(dirname "$1")"; GIT_TERMINAL_PROMPT=0 git clone --quiet -b "$3" -- "$2" "$1"; }'
+_CLONE = """
+set -eu
+[ ! -e "$1/.git" ] || exit 0
+mkdir -p "$(dirname "$1")"
+rm -rf "$1.new"
+GIT_TERMINAL_PROMPT=0 git clone --quiet -b "$3" -- "$2" "$1.new"
+mv -T "$1.new" "$1"
+"""
 
 
 class AnsiblePlaybooks:
@@ -164,6 +179,8 @@ class AnsiblePlaybooks:
         )
         ours = {
             "ANSIBLE_HOST_KEY_CHECKING": "True",
+            # Our own: a connection that somebody else left open may have been made without looking at the host's key.
+            "ANSIBLE_SSH_CONTROL_PATH_DIR": f"{self._settings.workspace}/cp",
             "ANSIBLE_SSH_ARGS": " ".join(options),
             "ANSIBLE_CALLBACK_PLUGINS": self._plugins,
             "ANSIBLE_CALLBACKS_ENABLED": _PLUGIN,
@@ -202,6 +219,6 @@ def _events(lines: str) -> Iterator[PlaybookEvent]:
             raw = json.loads(line)
             at = datetime.fromtimestamp(float(raw["at"]), UTC)
             words = {name: str(raw.get(name, "")) for name in ("status", "task", "role", "host", "message")}
-        except (ValueError, TypeError, KeyError, AttributeError):
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
             continue
         yield PlaybookEvent(at=at, **{**words, "message": scrub(words["message"])})

@@ -39,6 +39,10 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # Ansible has no type
         """Note that a task began."""
         self._write("started", task)
 
+    def v2_playbook_on_handler_task_start(self, task: Any) -> None:
+        """Note that a handler began."""
+        self._write("started", task)
+
     def v2_runner_on_ok(self, result: Any) -> None:
         """Note that a task ended well."""
         changed = result._result.get("changed")  # noqa: SLF001  # Ansible's own callbacks read it so
