@@ -63,6 +63,8 @@ class SshServer:
         if program is None:
             raise Unavailable("There is no OpenSSH server here.", hint="apt install openssh-server")
         _privilege_separation()
+        # A session of the server before may hold its port for a moment yet, and would be taken for the new one.
+        await until(self._silent, what=f"port {self.port}")
         argv = [program, "-D", "-e", "-f", str(self.root / "sshd_config")]
         self._child = await self._processes.start(f"sshd-{self.root.name}", argv)
         await until(self._listens, what="sshd", child=self._child)
@@ -88,6 +90,9 @@ class SshServer:
 
     async def _listens(self) -> bool:
         return await answers(self.port)
+
+    async def _silent(self) -> bool:
+        return not await self._listens()
 
     async def _prepare(self) -> None:
         for folder in (self.root, self.home, self.bin):

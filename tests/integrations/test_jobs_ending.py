@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
+import subprocess
 from typing import TYPE_CHECKING
 
 import psutil
@@ -11,6 +13,7 @@ import pytest
 
 from bot.domain.errors import Conflict
 from bot.domain.world import Chunk, JobState
+from integrations import job_wrapper
 from sandbox import processes
 from tests.integrations.helpers import alive, text, until
 from tests.integrations.workbench import Bench, waiting
@@ -68,6 +71,8 @@ async def test_a_killed_wrapper_is_lost_its_work_keeps_the_lock_and_stopping_end
     report = await hasty.ended("one")
     assert (report.state, report.exit_status) == (JobState.LOST, None)
     assert work.is_running()
+    await hasty.start("one", "echo", "never again")
+    assert (await hasty.look("one")).state is JobState.LOST
     with pytest.raises(Conflict, match="one is running"):
         await hasty.start("two", "true", lock="web")
     await hasty.jobs.stop(name="one")
@@ -88,6 +93,17 @@ async def test_a_process_that_got_the_number_is_not_the_wrapper(bench: Bench, tm
     assert (await bench.look("one")).state is JobState.LOST
     file.write_text(json.dumps(facts))
     await bench.jobs.stop(name="one")
+
+
+def test_a_process_that_has_ended_and_that_nobody_has_buried_does_not_live() -> None:
+    process = subprocess.Popen(["sleep", "300"])
+    known = job_wrapper.identity(process.pid)
+    assert job_wrapper.lives(known)
+    process.kill()
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # it has ended, and is left as it is
+    assert not job_wrapper.lives(known)
+    process.wait()
+    assert not job_wrapper.lives(known)
 
 
 async def test_stopping_ends_the_whole_group_gently(bench: Bench, tmp_path: Path) -> None:

@@ -89,7 +89,7 @@ async def test_a_connection_that_falls_silent_is_given_up_at_the_deadline(far: S
 async def test_a_connection_without_signs_of_life_is_given_up(
     far: SshHost, wire: Wire, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ssh, "KEEPALIVE", 0.1)
+    monkeypatch.setattr(ssh, "KEEPALIVE", 0.5)
     waiting = asyncio.create_task(far.run(["sleep", "300"]))
     await until(lambda: wire.connections == 1)
     await where(far)
