@@ -35,6 +35,8 @@ _SUDO = re.compile(
 )
 # What a server answers that opens no session (RFC 4254, 5.1), and asyncssh for a connection that is gone: nothing was sent.
 _UNSENT = (asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED, asyncssh.OPEN_CONNECT_FAILED, asyncssh.OPEN_RESOURCE_SHORTAGE)
+# AES-GCM before the rest, as OpenSSH has it since 10.0: a third less work than ChaCha20, and no subject of CVE-2023-48795.
+_CIPHERS = "^aes128-gcm@openssh.com,aes256-gcm@openssh.com"
 _PATIENCE = 100  # tries, a tenth of a second apart
 _PIECE = 1 << 18  # bytes of a stream that are taken at once
 _ABSENT = 66
@@ -259,6 +261,7 @@ class SshHost:
                     keepalive_interval=KEEPALIVE,
                     keepalive_count_max=3,
                     compression_algs=None,
+                    encryption_algs=_CIPHERS,
                 )
         except (ConnectionResetError, asyncssh.ConnectionLost, asyncssh.KeyExchangeFailed):
             if algorithms:

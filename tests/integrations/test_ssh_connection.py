@@ -107,6 +107,13 @@ async def test_many_commands_get_through_where_the_server_allows_two_at_once(
     assert [one.stdout for one in said] == [f"{n}\n" for n in range(10)]
 
 
+async def test_a_server_without_our_preferred_ciphers_is_talked_to_in_its_own(
+    server: SshServer, connect: Callable[..., SshHost]
+) -> None:
+    await configure(server, "LogLevel INFO", "Ciphers chacha20-poly1305@openssh.com")
+    assert await where(connect(server))
+
+
 async def test_a_server_that_never_has_room_is_told(
     server: SshServer, connect: Callable[..., SshHost], monkeypatch: pytest.MonkeyPatch
 ) -> None:
