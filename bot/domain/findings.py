@@ -39,6 +39,7 @@ class Finding:
     """One hot spot. ``line`` counts from 1 in the head's version (the base's where the thing is gone); 0 means the whole file.
 
     ``index`` (``dataset`` or ``annotation``) and ``needed_by_new_code`` are set for Elasticsearch fields only.
+    ``rebuild`` says why the indices must be made anew before the deployment.
     ``downtime`` is set by what keeps METASPACE from answering while it runs; ``manual`` by what a person must run.
     """
 
@@ -52,6 +53,7 @@ class Finding:
     detail: str = ""
     action: str = ""
     downtime: str = ""
+    rebuild: str = ""
     manual: bool = False
 
     def to_json(self) -> dict[str, Any]:

@@ -68,7 +68,9 @@ def _demands(findings: Iterable[Finding]) -> Iterable[tuple[StrategyName, str]]:
     for finding in findings:
         if finding.downtime:
             yield StrategyName.FORK_VM, f"{finding.downtime} ({_place(finding)})"
-        if finding.kind is Kind.ES_MAPPING_CHANGED:
+        if finding.rebuild:
+            yield StrategyName.REINDEX_BEFORE, f"{finding.rebuild} ({_place(finding)})"
+        elif finding.kind is Kind.ES_MAPPING_CHANGED:
             yield (
                 StrategyName.REINDEX_BEFORE,
                 f"The mapping of {finding.subject} changed: {finding.detail} ({_place(finding)})",

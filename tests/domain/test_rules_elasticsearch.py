@@ -212,3 +212,57 @@ def test_another_query_that_is_never_sent_gives_no_fields() -> None:
         1,
     )
     assert subjects(review(BASE, new), Kind.ES_FIELD_ADDED) == []
+
+
+def over(old: dict[str, str], new: dict[str, str], **renames: str) -> Review:
+    return review_range(MemoryHistory(old, new, renames=renames), base="a", head="b")
+
+
+MOVED = "metaspace/engine/sm/engine/search/es_export.py"
+QUERIES = "metaspace/engine/sm/engine/es_queries.py"
+
+
+def test_an_exporter_that_moves_is_still_the_exporter() -> None:
+    history = MemoryHistory({ES_EXPORT: BASE}, {MOVED: WITH_IS_MONO}, renames={ES_EXPORT: MOVED})
+    found = review_range(history, base="a", head="b")
+    assert subjects(found, Kind.ES_EXPORT_TOUCHED) == [MOVED]
+    assert [(each.subject, each.path) for each in found.of_kind(Kind.ES_FIELD_ADDED)] == [("is_mono", MOVED)]
+
+
+def test_an_exporter_that_git_takes_for_a_new_file_is_compared_with_the_deleted_one() -> None:
+    assert subjects(over({ES_EXPORT: BASE}, {MOVED: WITH_IS_MONO}), Kind.ES_FIELD_ADDED) == ["is_mono"]
+    assert subjects(over({MOVED: BASE}, {MOVED: WITH_IS_MONO}), Kind.ES_FIELD_ADDED) == ["is_mono"]
+
+
+def split(text: str) -> dict[str, str]:
+    start, end = text.index("ANNOTATIONS_SEL ="), text.index("DS_COLUMNS_TO_SKIP_IN_ANN =")
+    rest = f"from sm.engine.es_queries import ANNOTATIONS_SEL, DATASET_SEL\n{text[:start]}{text[end:]}"
+    return {ES_EXPORT: rest, QUERIES: text[start:end]}
+
+
+def test_queries_that_move_to_a_module_of_their_own_change_nothing() -> None:
+    found = over({ES_EXPORT: BASE}, split(BASE))
+    assert [finding.kind for finding in found.findings] == [Kind.ES_EXPORT_TOUCHED]
+
+
+def test_a_module_that_holds_the_queries_is_read_too() -> None:
+    new = split(BASE.replace("m.msm AS msm", "m.msm AS msm, m.prob AS prob"))
+    found = over(split(BASE), new)
+    (added,) = found.findings
+    assert (added.kind, added.subject, added.path) == (Kind.ES_FIELD_ADDED, "prob", QUERIES)
+
+
+def test_documents_that_go_to_another_index_need_it_before_the_deployment() -> None:
+    init = "class ESExporter:\n    def __init__(self, conf):\n        self.annotation_index = conf['index']\n\n"
+    old = BASE.replace("class ESExporter:\n", init)
+    found = review(old, old.replace("conf['index']", "conf['annotation_index']"))
+    assert "index → annotation_index" in found.findings[0].detail
+    assert found.strategy.recommended == "reindex_before"
+
+
+def test_another_condition_of_a_query_is_said_and_its_order_is_not() -> None:
+    narrowed = review(BASE, BASE.replace("m.job_id = %s", "m.job_id = %s AND m.msm > 0.1"))
+    assert "other annotation documents" in narrowed.findings[0].detail
+    assert narrowed.findings[0].severity is Severity.ATTENTION
+    ordered = review(BASE, BASE.replace("m.job_id = %s", "m.job_id = %s ORDER BY m.msm"))
+    assert "Nothing that matters" in ordered.findings[0].detail

@@ -8,9 +8,17 @@ from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 from bot.domain.findings import Finding, Kind, Severity
-from bot.domain.rules import es_documents, es_mapping_changes, es_mappings, needed, paths
+from bot.domain.rules import (
+    es_documents,
+    es_files,
+    es_mapping_changes,
+    es_mappings,
+    es_sql,
+    es_value_changes,
+    needed,
+    paths,
+)
 from bot.domain.rules.es_flow import ANNOTATION, DATASET
-from bot.domain.rules.es_values import Values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -34,42 +42,81 @@ class Export:
 
 
 @lru_cache(maxsize=32)
-def understand(text: str) -> Export:
-    """Read an exporter's source. Raises SyntaxError, ValueError or RecursionError where Python cannot read it."""
+def understand(text: str, parts: tuple[str, ...] = ()) -> Export:
+    """Read an exporter's source, and the modules that it takes parts from. Raises what Python does where it cannot."""
     tree = ast.parse(text)
+    for part in parts:
+        inner = ast.parse(part)
+        for node in ast.walk(inner):
+            if hasattr(node, "lineno"):
+                node.lineno = 0  # not a line of this file
+        tree.body[:0] = inner.body
     documents = es_documents.read(tree)
     return Export(documents, es_mappings.read(documents.code), tree)
 
 
 def findings(reading: Reading) -> Iterator[Finding]:
     """Fields added and removed, mappings and values changed; and that the file was touched, with the reason if nothing matters."""
-    change = next((change for change in reading.span.changes if Kind.ES_EXPORT_TOUCHED in paths.kinds(change)), None)
-    if change is None:
+    found = es_files.versions(reading)
+    if found is None:
         return
-    before, after = reading.before(change), reading.after(change)
-    if before is None or after is None:
+    if found.old is None or found.new is None:
         reading.blind_spots.append(
-            f"{paths.ES_EXPORT} has only one side here: what documents gain or lose was not compared."
+            f"{found.path} has only one side here: what documents gain or lose was not compared."
         )
-        yield _touched(change, "Only one version of the file could be read.", Severity.ATTENTION)
+        yield from _touched(found.change, "Only one version of the file could be read.", Severity.ATTENTION)
         return
     try:
-        old, new = understand(before), understand(after)
+        old, new = (understand(side.text, side.parts) for side in (found.old, found.new))
     except (SyntaxError, ValueError, RecursionError) as error:
         reading.blind_spots.append(
-            f"{paths.ES_EXPORT} does not parse ({error}): its documents and mappings were not compared."
+            f"{found.path} does not parse ({error}): its documents and mappings were not compared."
         )
-        yield _touched(change, "It does not parse: read it by eye.", Severity.ATTENTION)
+        yield from _touched(found.change, "It does not parse: read it by eye.", Severity.ATTENTION)
         return
-    found = [replace(finding, path=change.path) for finding in compare(old, new)]
-    found = [needed.judge(finding, reading) if finding.kind is Kind.ES_FIELD_ADDED else finding for finding in found]
-    yield from found
-    if found:
-        yield _touched(
-            change, f"{len(found)} change{'s' if len(found) > 1 else ''} of documents or mappings.", Severity.INFO
+    told = [replace(finding, path=found.path) for finding in compare(old, new)]
+    told = [needed.judge(finding, reading) if finding.kind is Kind.ES_FIELD_ADDED else finding for finding in told]
+    yield from told
+    yield from _summary(found.change, told, old, new)
+
+
+def _summary(change: Change | None, told: list[Finding], old: Export, new: Export) -> Iterator[Finding]:
+    rebuild = _moved_indices(old, new)
+    rows = _other_rows(old, new)
+    count = f"{len(told)} change{'s' if len(told) > 1 else ''} of documents or mappings."
+    detail = " ".join(part for part in (count if told else "", rebuild, rows) if part)
+    severity = Severity.BLOCKING if rebuild else Severity.ATTENTION if rows else Severity.INFO
+    for finding in _touched(change, detail or f"Nothing that matters: {reason(old, new)}", severity):
+        yield replace(finding, rebuild=rebuild)
+
+
+def _moved_indices(old: Export, new: Export) -> str:
+    """Documents that go to an index of another name: it has to be made and filled before anybody reads it."""
+    one, other = old.documents.flow.places, new.documents.flow.places
+    moved = {role: (one[role], other[role]) for role in one.keys() & other.keys() if not one[role] & other[role]}
+    if not moved:
+        return ""
+    said = "; ".join(
+        f"{role} documents: {', '.join(sorted(before))} → {', '.join(sorted(after))}"
+        for role, (before, after) in sorted(moved.items())
+    )
+    return f"Documents go to other indices ({said}): create and fill them before the deployment."
+
+
+def _other_rows(old: Export, new: Export) -> str:
+    """Queries whose conditions changed write other documents, with the same fields."""
+    for role in (DATASET, ANNOTATION):
+        one, other = (
+            {
+                es_sql.rows(text)
+                for text in export.documents.flow.queries
+                if role in export.documents.flow.query_roles(text)
+            }
+            for export in (old, new)
         )
-    else:
-        yield _touched(change, f"Nothing that matters: {reason(old, new)}", Severity.INFO)
+        if one and other and one != other:
+            return f"The query's tables or conditions changed: other {role} documents may be written than those that exist."
+    return ""
 
 
 def compare(old: Export, new: Export) -> Iterator[Finding]:
@@ -78,7 +125,7 @@ def compare(old: Export, new: Export) -> Iterator[Finding]:
         yield from _fields(old, new, role)
     yield from _copies(old, new)
     yield from _mappings(old, new)
-    yield from _values(old, new)
+    yield from es_value_changes.findings(old.documents, new.documents)
 
 
 def reason(old: Export, new: Export) -> str:
@@ -91,8 +138,9 @@ def reason(old: Export, new: Export) -> str:
     return "fields, their values and the explicit mappings are the same."
 
 
-def _touched(change: Change, detail: str, severity: Severity) -> Finding:
-    return Finding(Kind.ES_EXPORT_TOUCHED, change.path, severity, change.path, detail=detail)
+def _touched(change: Change | None, detail: str, severity: Severity) -> Iterator[Finding]:
+    if change is not None:
+        yield Finding(Kind.ES_EXPORT_TOUCHED, change.path, severity, change.path, detail=detail)
 
 
 # -- fields
@@ -188,73 +236,19 @@ def _mappings(old: Export, new: Export) -> Iterator[Finding]:
 
 
 def _lives_on(old: Export, new: Export, role: str, path: str) -> bool:
-    """Whether documents of both versions have a field, or the object it lies in."""
-    root = path.split(".", 1)[0]
-    return all(root in _names(export, role) for export in (old, new))
+    """Whether documents of both versions have a field, or an object that may hold it and whose parts are not known."""
+    return all(_has(_names(export, role), path) for export in (old, new))
+
+
+def _has(names: set[str], path: str) -> bool:
+    if path in names or any(name.startswith(f"{path}.") for name in names):
+        return True
+    outer = path.rpartition(".")[0]
+    return bool(outer) and _has(names, outer) and not any(name.startswith(f"{outer}.") for name in names)
 
 
 def _names(export: Export, role: str) -> set[str]:
-    names = {name.split(".", 1)[0] for name in export.documents.fields[role]}
+    names = set(export.documents.fields[role])
     if role == ANNOTATION:
-        names |= {name.split(".", 1)[0] for name in export.documents.fields[DATASET] if export.documents.copies(name)}
+        names |= {name for name in export.documents.fields[DATASET] if export.documents.copies(name)}
     return names
-
-
-def _values(old: Export, new: Export) -> Iterator[Finding]:
-    before, after = Values(old.documents), Values(new.documents, _stand_ins(old, new))
-    plain = Values(new.documents)
-    told: set[str] = set()
-    for role in (DATASET, ANNOTATION):
-        one, other = old.documents.fields[role], new.documents.fields[role]
-        for name in sorted(one.keys() & other.keys()):
-            root = name.split(".", 1)[0]
-            if root in told or _same(one[name], other[name], before, (plain, after)):
-                continue
-            told.add(root)
-            yield Finding(
-                Kind.ES_VALUES_CHANGED,
-                root,
-                Severity.ATTENTION,
-                paths.ES_EXPORT,
-                other[name].line,
-                role,
-                detail=f"{name} is computed differently: existing {role} documents keep the old value.",
-                action="Update all datasets after the deployment.",
-            )
-
-
-def _same(old: Field, new: Field, before: Values, after: tuple[Values, ...]) -> bool:
-    """Columns agree, and so do writes; a fallback that is new does not change what was there before."""
-    if (old.column is None) != (new.column is None):
-        return False
-    if old.column and new.column and not old.column.same_value(new.column):
-        return False
-    if not old.writes and not new.writes:
-        return True
-    was = before.of(old)
-    return any(was in (values.of(new), values.of(new, bare=True)) for values in after)
-
-
-def _stand_ins(old: Export, new: Export) -> dict[str, str]:
-    """New fields that repeat an old one element by element, absent where it is: ``[f(x) if x else None for x in doc['old']]``."""
-    found = {}
-    for name in new.documents.fields[ANNOTATION].keys() - old.documents.fields[ANNOTATION].keys():
-        writes = new.documents.fields[ANNOTATION][name].writes
-        if len(writes) == 1 and (source := _repeated(writes[0].value)):
-            found[name] = source
-    return found
-
-
-def _repeated(value: ast.expr) -> str | None:
-    match value:
-        case ast.ListComp(
-            elt=ast.IfExp(test=ast.Name(id=tested), orelse=ast.Constant(value=None)),
-            generators=[
-                ast.comprehension(
-                    target=ast.Name(id=element), iter=ast.Subscript(slice=ast.Constant(value=str(name))), ifs=[]
-                )
-            ],
-        ) if tested == element:
-            return name
-        case _:
-            return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
+_DEEPEST = 8  # constants that name each other in a circle
+_PLACE = re.compile(r"\{\{|\}\}|\{(\w*)\}")
+UNKNOWN = " ? "  # a part of a text that only a run could tell
 
 
 @dataclass(slots=True)
@@ -24,6 +28,7 @@ class Code:
     constants: dict[str, ast.expr] = field(default_factory=dict)
     imports: dict[str, str] = field(default_factory=dict)
     nodes: dict[str, list[ast.AST]] = field(default_factory=dict)  # function → all inside it
+    inside: dict[str, str] = field(default_factory=dict)  # function → the one that it is written in
 
     @classmethod
     def read(cls, tree: ast.Module) -> Code:
@@ -35,17 +40,60 @@ class Code:
         ]:
             for node in body:
                 code._take(node, owner)
+        code._take_inner()
         code.nodes = {name: list(ast.walk(function)) for name, function in code.functions.items()}
         for inner in (node for nodes in code.nodes.values() for node in nodes):
             code._take_query(inner)
         return code
 
+    def _take_inner(self) -> None:
+        """Functions inside functions, where their name is the only one."""
+        for name, function in list(self.functions.items()):
+            for node in ast.walk(function):
+                if isinstance(node, Function) and node is not function and node.name not in self.functions:
+                    self.functions[node.name] = node
+                    self.owner[node.name] = ""
+                    self.inside[node.name] = name
+
     def _take_query(self, node: ast.AST) -> None:
         """A query in a function's own variable is as good as one in a module's constant."""
         match node:
-            case ast.Assign(targets=[ast.Name(id=name)], value=ast.Constant(value=str(text)) as value):
+            case ast.Assign(targets=[ast.Name(id=name)], value=value) if text := self.text(value):
                 if es_sql.is_select(text):
                     self.constants.setdefault(name, value)
+
+    def unused(self) -> frozenset[str]:
+        """Private functions that nothing in the module names: what stands in them never happens."""
+        named = {
+            node.id if isinstance(node, ast.Name) else node.attr
+            for node in ast.walk(self.tree)
+            if isinstance(node, ast.Name | ast.Attribute)
+        }
+        short = {name: name.rsplit(".", 1)[-1] for name in self.functions}
+        return frozenset(
+            name
+            for name, last in short.items()
+            if last.startswith("_") and not last.startswith("__") and last not in named
+        )
+
+    def reached_from(self, name: str, *, before: int) -> set[str]:
+        """The module's functions that one calls above a line, directly or through others."""
+        queue = [
+            called
+            for node in self.nodes[name]
+            if isinstance(node, ast.Call) and node.lineno < before and (called := self.called(node, name))
+        ]
+        found: set[str] = set()
+        while queue:
+            inner = queue.pop()
+            if inner not in found:
+                found.add(inner)
+                queue += [
+                    called
+                    for node in self.nodes[inner]
+                    if isinstance(node, ast.Call) and (called := self.called(node, inner))
+                ]
+        return found
 
     def _take(self, node: ast.stmt, owner: str) -> None:
         match node:
@@ -57,6 +105,8 @@ class Code:
                 self.constants[name] = value
             case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
                 self.constants[name] = value
+            case ast.AugAssign(target=ast.Name(id=name), op=op, value=value) if name in self.constants:
+                self.constants[name] = ast.copy_location(ast.BinOp(self.constants[name], op, value), value)
             case ast.Import(names=names):
                 self.imports.update({alias.asname or alias.name.split(".")[0]: alias.name for alias in names})
             case ast.ImportFrom(module=module, names=names):
@@ -98,29 +148,103 @@ class Code:
         body = [node for node in self.functions[name].body if not _is_docstring(node)]
         return body[0].value if len(body) == 1 and isinstance(body[0], ast.Return) else None
 
-    def text(self, node: ast.expr | None, depth: int = 0) -> str | None:  # noqa: PLR0911 - one return a case
+    def text(self, node: ast.expr | None, depth: int = 0) -> str | None:  # noqa: C901, PLR0911 - one branch a form
         """The string that an expression is known to be; unknown parts of an f-string stay a placeholder."""
-        if depth > 8:  # noqa: PLR2004 - constants that name each other in a circle
+        if depth > _DEEPEST:
             return None
         match node:
             case ast.Constant(value=str() as text):
                 return text
             case ast.Name(id=name) | ast.Attribute(value=ast.Name(), attr=name) if name in self.constants:
                 return self.text(self.constants[name], depth + 1)
+            case ast.NamedExpr(value=value):
+                return self.text(value, depth + 1)
             case ast.BinOp(left=left, op=ast.Add(), right=right):
                 first, second = self.text(left, depth + 1), self.text(right, depth + 1)
                 return None if first is None or second is None else first + second
+            case ast.BinOp(left=left, op=ast.Mod(), right=ast.Dict() as right):
+                return self._filled_in(self.text(left, depth + 1), right, depth)
             case ast.JoinedStr(values=values):
                 parts = [value.value if isinstance(value, ast.FormattedValue) else value for value in values]
-                return "".join(self.text(part, depth + 1) or " ? " for part in parts)
-            case ast.Call() if (own := self.called(node, "")) and (value := self.only_return(own)) is not None:
-                return self.text(value, depth + 1)
-            case ast.Call(func=ast.Attribute(value=inner, attr="strip" | "format")):
-                return self.text(inner, depth + 1)
+                return "".join(self.text(each, depth + 1) or UNKNOWN for each in parts)
+            case ast.Call() if (own := self.called(node, "")) and (returned := self.only_return(own)) is not None:
+                return self.text(returned, depth + 1)
+            case ast.Call(func=ast.Attribute(value=holder, attr=attr)) if attr in (
+                "strip",
+                "format",
+                "replace",
+                "join",
+            ):
+                return self._text_of_call(node, holder, attr, depth + 1)
             case ast.Call(args=[inner, *_]) if ast.unparse(node.func).endswith(("dedent", "cleandoc")):
                 return self.text(inner, depth + 1)
             case _:
                 return None
+
+    def _text_of_call(self, call: ast.Call, inner: ast.expr, method: str, depth: int) -> str | None:
+        text = self.text(inner, depth)
+        if text is None or method == "strip":
+            return text
+        if method == "format":
+            given = {str(place): value for place, value in enumerate(call.args)}
+            given |= {keyword.arg: keyword.value for keyword in call.keywords if keyword.arg}
+            return self._formatted(text, given, depth)
+        if method == "join":
+            parts = self.strings(call.args[0], depth) if call.args else None
+            return None if parts is None else text.join(parts)
+        both = [self.text(value, depth) for value in call.args]
+        return text.replace(both[0], both[1]) if len(both) == 2 and both[0] and both[1] is not None else None  # noqa: PLR2004 - old and new
+
+    def _formatted(self, pattern: str, given: dict[str, ast.expr], depth: int) -> str:
+        count = iter(range(len(given)))
+
+        def fill(match: re.Match[str]) -> str:
+            if match[0] in ("{{", "}}"):
+                return match[0][0]
+            value = given.get(match[1] or str(next(count, "")))
+            return (self.text(value, depth) or UNKNOWN) if value is not None else UNKNOWN
+
+        return _PLACE.sub(fill, pattern)
+
+    def _filled_in(self, pattern: str | None, values: ast.Dict, depth: int) -> str | None:
+        """``pattern % {'name': …}``; what is not given stays, for the database to fill in."""
+        if pattern is None:
+            return None
+        for key, value in zip(values.keys, values.values, strict=True):
+            name, text = self.text(key, depth + 1), self.text(value, depth + 1)
+            if name is not None and text is not None:
+                pattern = pattern.replace(f"%({name})s", text)
+        return pattern
+
+    def strings(self, node: ast.expr, depth: int = 0) -> tuple[str, ...] | None:  # noqa: PLR0911 - one return a case
+        """The strings of a constant tuple, list, set or dict, by name or as it stands; None for anything else."""
+        if depth > _DEEPEST:
+            return None
+        match node:
+            case ast.Tuple(elts=elements) | ast.List(elts=elements) | ast.Set(elts=elements):
+                found = [self._each(part, depth + 1) for part in elements]
+                return tuple(text for part in found for text in part)
+            case ast.Name(id=name) | ast.Attribute(value=ast.Name(), attr=name) if name in self.constants:
+                return self.strings(self.constants[name], depth + 1)
+            case ast.Dict(keys=keys):
+                return tuple(text for key in keys if key is not None and (text := self.text(key)) is not None)
+            case ast.Call(func=ast.Attribute(value=inner, attr="items" | "keys" | "copy"), args=[]):
+                return self.strings(inner, depth + 1)
+            case ast.BinOp(left=left, op=op, right=right):
+                one, other = self.strings(left, depth + 1), self.strings(right, depth + 1)
+                if one is None or other is None:
+                    return None
+                return tuple(text for text in one if text not in other) if isinstance(op, ast.Sub) else one + other
+            case ast.Call(func=ast.Name(id="frozenset" | "set" | "tuple" | "list" | "sorted"), args=[inner]):
+                return self.strings(inner, depth + 1)
+            case _:
+                return None
+
+    def _each(self, part: ast.expr, depth: int) -> tuple[str, ...]:
+        if isinstance(part, ast.Starred):
+            return self.strings(part.value, depth) or ()
+        text = self.text(part)
+        return () if text is None else (text,)
 
 
 def _is_docstring(node: ast.stmt) -> bool:

@@ -12,6 +12,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from bot.domain.rules import es_sql
+from bot.domain.rules.es_handing import handed_on, spreads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,11 +40,15 @@ class Flow:
         self.roles: defaultdict[Node, set[str]] = defaultdict(set)
         self.queries: dict[str, ast.expr] = {}
         self._edges: list[tuple[Node, Node]] = []
+        self._parts: list[tuple[Node, Node]] = []  # (a dictionary, the document that it is merged into)
+        self.places: defaultdict[str, set[str]] = defaultdict(set)  # kind of document → indices, as the code calls them
         self._sinks: list[tuple[Node, str]] = []
-        self.literals: list[tuple[str, str, ast.Dict]] = []  # (role, function, document) sent as it is built
+        self.literals: list[tuple[str, str, ast.expr]] = []  # (role, function, document) sent as it is built
         for name, nodes in code.nodes.items():
             for node in nodes:
                 self._follow(node, name)
+        for name, outer in code.inside.items():
+            self._enclose(name, outer)
         self._settle()
 
     def role(self, function: str, variable: str) -> frozenset[str]:
@@ -63,20 +68,36 @@ class Flow:
                     self._link(value, target, inside)
             case ast.AnnAssign(target=target, value=ast.expr() as value) | ast.NamedExpr(target=target, value=value):
                 self._link(value, target, inside)
+            case ast.AugAssign(target=ast.Name(id=name), op=ast.BitOr(), value=value):
+                self._merge(value, (inside, name), inside)
             case ast.For(target=target, iter=iterated) | ast.comprehension(target=target, iter=iterated):
                 self._link_iteration(iterated, target, inside)
             case ast.Return(value=ast.expr() as value) | ast.Yield(value=ast.expr() as value):
                 self._edges.extend((source, ("return", inside)) for source in self._nodes(value, inside))
+                for spread in spreads(value):
+                    self._merge(spread, ("return", inside), inside)
             case ast.Call():
                 self._follow_call(node, inside)
-            case ast.Dict():
-                self._follow_action(node, inside)
+            case ast.Dict(keys=keys, values=values):
+                named = {self.code.text(key): value for key, value in zip(keys, values, strict=True) if key}
+                self._follow_action(named, inside)
             case _:
                 pass
+
+    def _enclose(self, name: str, outer: str) -> None:
+        """A function inside a function sees the variables around it."""
+        own = set(self.code.parameters(name))
+        used = {node.id for node in self.code.nodes[name] if isinstance(node, ast.Name)} - own
+        self._edges.extend(((outer, variable), (name, variable)) for variable in sorted(used))
+
+    def _merge(self, value: ast.expr, whole: Node, inside: str) -> None:
+        self._parts.extend((source, whole) for source in self._nodes(value, inside) if source != whole)
 
     def _link(self, value: ast.expr, target: ast.expr, inside: str) -> None:
         if isinstance(target, ast.Name):
             self._edges.extend((source, (inside, target.id)) for source in self._nodes(value, inside))
+            for spread in spreads(value):
+                self._merge(spread, (inside, target.id), inside)
         elif isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
             for one, other in zip(value.elts, target.elts, strict=False):
                 self._link(one, other, inside)
@@ -93,6 +114,8 @@ class Flow:
             self._link(iterated, target, inside)
 
     def _follow_call(self, call: ast.Call, inside: str) -> None:
+        if isinstance(call.func, ast.Name) and call.func.id == "dict":
+            self._follow_action({keyword.arg: keyword.value for keyword in call.keywords}, inside)
         if name := self.code.called(call, inside):
             for parameter, value in self.code.arguments(call, name):
                 self._edges.extend((source, (name, parameter)) for source in self._nodes(value, inside))
@@ -100,6 +123,9 @@ class Flow:
             if call.func.attr in _GATHERING and isinstance(call.func.value, ast.Name):
                 holder = (inside, call.func.value.id)
                 self._edges.extend((source, holder) for value in call.args for source in self._nodes(value, inside))
+            if call.func.attr == "update" and isinstance(call.func.value, ast.Name):
+                for value in call.args:
+                    self._merge(value, (inside, call.func.value.id), inside)
             if call.func.attr in _SENDING:
                 self._follow_sending(call, inside)
 
@@ -114,20 +140,35 @@ class Flow:
         role = next((role for place in places if place and (role := self._role_of(place))), None)
         if document is not None and role:
             self._send(document, role, inside)
+            self._note_place(role, named.get("index") or (call.args[0] if call.args else None))
 
-    def _follow_action(self, action: ast.Dict, inside: str) -> None:
+    def _follow_action(self, named: dict[str | None, ast.expr], inside: str) -> None:
         """A bulk action: ``{'_index': …, '_source': doc}``."""
-        named = {self.code.text(key): value for key, value in zip(action.keys, action.values, strict=True) if key}
         document = named.get("_source") or named.get("doc")
         places = [named.get("_type"), named.get("_index")]
         role = next((role for place in places if place and (role := self._role_of(place))), None)
         if document is not None and "_index" in named:
             self._send(document, role or ANNOTATION, inside)
+            self._note_place(role or ANNOTATION, named["_index"])
 
     def _send(self, document: ast.expr, role: str, inside: str) -> None:
         self._sinks.extend((node, role) for node in self._nodes(document, inside))
-        if isinstance(document, ast.Dict):
+        self._sinks.extend((node, role) for spread in spreads(document) for node in self._nodes(spread, inside))
+        if isinstance(document, ast.Dict | ast.Call):
             self.literals.append((role, inside, document))
+
+    def _note_place(self, role: str, place: ast.expr | None) -> None:
+        """An index by the name of its setting, or as the code writes it; only attributes and names that are set once tell."""
+        if isinstance(place, ast.Attribute) and isinstance(place.value, ast.Name):
+            set_once = [
+                node.value
+                for nodes in self.code.nodes.values()
+                for node in nodes
+                if isinstance(node, ast.Assign)
+                and any(isinstance(one, ast.Attribute) and one.attr == place.attr for one in node.targets)
+            ]
+            if len(set_once) == 1 and isinstance(set_once[0], ast.Subscript):
+                self.places[role].add(self.code.text(set_once[0].slice) or ast.unparse(set_once[0].slice))
 
     def _role_of(self, place: ast.expr) -> str | None:
         text = (self.code.text(place) or ast.unparse(place)).casefold()
@@ -135,7 +176,7 @@ class Flow:
             return ANNOTATION
         return DATASET if "dataset" in text or "ds_index" in text else None
 
-    def _nodes(self, node: ast.expr, inside: str) -> Iterator[Node]:  # noqa: C901 - one branch a form of expression
+    def _nodes(self, node: ast.expr, inside: str) -> Iterator[Node]:
         """The variables whose document (or list of documents) an expression stands for."""
         match node:
             case ast.Name(id=name):
@@ -149,13 +190,6 @@ class Flow:
                 yield from (*self._nodes(one, inside), *self._nodes(other, inside))
             case ast.BoolOp(values=values) | ast.List(elts=values):
                 yield from (found for value in values for found in self._nodes(value, inside))
-            case ast.Dict(keys=keys, values=values):
-                yield from (
-                    found
-                    for key, value in zip(keys, values, strict=True)
-                    if key is None
-                    for found in self._nodes(value, inside)
-                )
             case ast.ListComp(elt=element) | ast.GeneratorExp(elt=element):
                 yield from self._nodes(element, inside)
             case ast.Starred(value=value) | ast.Await(value=value):
@@ -185,6 +219,7 @@ class Flow:
         for node, role in self._sinks:
             self.roles[node].add(role)
         self._spread([(target, source) for source, target in self._edges])
+        self._spread_parts()
         for text, expression in self._known_queries():
             self.queries.setdefault(text, expression)
         reached = {role for text in self.queries for role in self.query_roles(text)}
@@ -218,12 +253,25 @@ class Flow:
                     self.roles[target] |= self.roles[source]
                     changed = True
 
+    def _spread_parts(self) -> None:
+        """What is merged into a document is part of it, unless it is a document of its own (a dataset's, which is copied)."""
+        self._spread(self._edges)
+        backward = [(target, source) for source, target in self._edges]
+        changed = True
+        while changed:
+            changed = False
+            for part, whole in self._parts:
+                if self.roles.get(whole) and not self.roles.get(part):
+                    self.roles[part] |= self.roles[whole]
+                    changed = True
+                    self._spread(backward)
+
     def _name(self) -> None:
         """Names of documents tell where flow does not: ``ann_doc``, ``ds_doc``, and ``doc`` beside documents of one kind."""
         for name, nodes in self.code.nodes.items():
             variables = {node.id for node in nodes if isinstance(node, ast.Name)} | set(self.code.parameters(name))
             for variable in sorted(variables):
-                if self.roles.get((name, variable)):
+                if self.roles.get((name, variable)) or self._is_private(name, variable):
                     continue
                 if _DATASET_NAME.search(variable):
                     self.roles[name, variable].add(DATASET)
@@ -231,6 +279,22 @@ class Flow:
                     self.roles[name, variable].add(ANNOTATION)
                 elif _DOCUMENT_NAME.search(variable):
                     self.roles[name, variable] |= self._beside(name) or {ANNOTATION}
+
+    def _is_private(self, function: str, variable: str) -> bool:
+        """Whether a variable is made in a function and never leaves it: whatever its name, it is no document."""
+        made = leaves = False
+        for node in self.code.nodes[function]:
+            match node:
+                case ast.Assign(targets=[ast.Name(id=name)], value=value) if name == variable:
+                    made = made or isinstance(value, ast.Dict | ast.Call)
+                case ast.Call(func=ast.Name(id="len" | "print" | "str" | "repr" | "sorted" | "dict" | "list")):
+                    continue
+                case ast.Call(func=ast.Attribute(value=ast.Name(id="logger" | "logging"))):
+                    continue
+                case _:
+                    pass
+            leaves = leaves or any(isinstance(part, ast.Name) and part.id == variable for part in handed_on(node))
+        return made and not leaves
 
     def _beside(self, function: str) -> set[str]:
         owner = self.code.owner[function]

@@ -152,6 +152,8 @@ class _Run:
                 return known.get(name, UNKNOWN) if isinstance(known, dict) and isinstance(name, str) else UNKNOWN
             case ast.BinOp(left=left, op=ast.BitOr(), right=right):
                 return _merged(self._value(left), self._value(right))
+            case ast.DictComp(key=key, value=value, generators=[part]) if not part.ifs:
+                return self._comprehended(key, value, part)
             case ast.Call():
                 return self._call(node)
             case ast.UnaryOp(op=ast.USub(), operand=operand):
@@ -168,6 +170,17 @@ class _Run:
             return UNKNOWN
         return _Run(self._code, self._name, self._budget, depth=self._depth + 1).known(constant)
 
+    def _comprehended(self, key: ast.expr, value: ast.expr, part: ast.comprehension) -> Any:
+        rounds = self._value(part.iter)
+        if not isinstance(rounds, list):
+            return UNKNOWN
+        result: dict[str, Any] = {}
+        for each in rounds:
+            self._store(part.target, each)
+            if isinstance(name := self._value(key), str):
+                result[name] = self._value(value)
+        return result
+
     def _dict(self, node: ast.Dict) -> dict[str, Any]:
         result: dict[str, Any] = {}
         for key, value in zip(node.keys, node.values, strict=True):
@@ -179,7 +192,10 @@ class _Run:
         return result
 
     def _call(self, call: ast.Call) -> Any:
-        given = {keyword.arg: self._value(keyword.value) for keyword in call.keywords if keyword.arg}
+        given: dict[str, Any] = {}
+        for keyword in call.keywords:
+            known = self._value(keyword.value)
+            given |= {keyword.arg: known} if keyword.arg else known if isinstance(known, dict) else {}
         if isinstance(call.func, ast.Attribute):
             self._note_creation(call, given)
             holder = self._value(call.func.value)
@@ -189,6 +205,11 @@ class _Run:
                 return None
             if isinstance(holder, dict) and call.func.attr == "copy":
                 return dict(holder)
+            if isinstance(holder, dict) and call.func.attr == "items":
+                return [[key, value] for key, value in holder.items()]
+            if call.func.attr == "fromkeys" and len(call.args) == 2:  # noqa: PLR2004 - the keys, and one value for all
+                names, value = (self._value(argument) for argument in call.args)
+                return dict.fromkeys(names, value) if isinstance(names, list) else UNKNOWN
         name = ast.unparse(call.func).rsplit(".", 1)[-1]
         if name in ("dict", "deepcopy", "copy"):
             base = self._value(call.args[0]) if call.args else {}

@@ -7,7 +7,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bot.domain.rules.es_documents import Guard, branches
+from bot.domain.rules.es_documents import Guard, branches, own_nodes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +29,8 @@ class Binding:
     key: ast.expr | None
     guards: tuple[Guard, ...]
     plain: bool = False  # ``name = value``, the form that can be put in the name's place
+    part: int | None = None  # ``first, second = value``: which of them
+    entry: str | None = None  # the one entry of a dictionary that it concerns, if that is known
 
 
 class Bindings:
@@ -44,15 +46,23 @@ class Bindings:
                 if isinstance(node, ast.Call) and (called := code.called(node, name)):
                     self.calls[called].append((name, node))
 
-    def inlined(self, function: str, variable: str) -> ast.expr | None:
-        """The one expression that a variable stands for, if there is just one and nothing changes it."""
+    def relevant(self, function: str, variable: str, entry: str = "") -> list[Binding]:
+        """The bindings of a variable that matter to one of its entries; without a name, to all of it."""
         found = self.of.get((function, variable), [])
-        return found[0].value if len(found) == 1 and found[0].plain else None
+        return [one for one in found if one.entry in (None, entry)] if entry else found
+
+    def inlined(self, function: str, variable: str, entry: str = "") -> Binding | None:
+        """The one expression that a variable stands for, if there is just one and nothing changes it."""
+        found = self.relevant(function, variable, entry)
+        return found[0] if len(found) == 1 and found[0].plain else None
 
     def _walk(self, body: list[ast.stmt], inside: str, guards: tuple[Guard, ...]) -> None:
         for statement in body:
             for variable, binding in _bound(statement, guards):
                 self.of[inside, variable].append(binding)
+            for node in own_nodes(statement):
+                if isinstance(node, ast.NamedExpr):
+                    self.of[inside, node.target.id].append(Binding("=", node.value, None, guards, plain=True))
             if isinstance(statement, ast.Return) and statement.value is not None:
                 self.returns[inside].append(Binding("return", statement.value, None, guards))
             for inner, extra in branches(statement):
@@ -84,7 +94,9 @@ def _bound(statement: ast.stmt, guards: tuple[Guard, ...]) -> Iterator[tuple[str
                     yield from _targets(item.optional_vars, item.context_expr, "with", guards)
         case ast.Expr(value=ast.Call(func=ast.Attribute(value=holder, attr=attr), args=args)) if attr in _MUTATORS:
             if root := _root(holder):
-                yield root, Binding(attr, ast.Tuple(args), holder, guards)
+                named = attr in ("pop", "setdefault") and isinstance(holder, ast.Name)
+                entry = _text(args[0]) if named and args else None
+                yield root, Binding(attr, ast.Tuple(args), holder, guards, entry=entry)
         case _:
             return
 
@@ -98,11 +110,13 @@ def _targets(target: ast.expr, value: ast.expr, how: str, guards: tuple[Guard, .
             for part, element in enumerate(elements):
                 if values is not None:
                     yield from _targets(element, values[part], how, guards)
+                elif how == "=" and isinstance(element, ast.Name):
+                    yield element.id, Binding(f"{how} part {part} of", value, None, guards, plain=True, part=part)
                 else:
                     yield from _targets(element, value, f"{how} part {part} of", guards)
         case ast.Subscript() | ast.Attribute():
             if root := _root(target):
-                yield root, Binding(f"into {how}", value, target, guards)
+                yield root, Binding(f"into {how}", value, target, guards, entry=_entry(target))
         case ast.Starred(value=inner):
             yield from _targets(inner, value, f"{how} rest of", guards)
         case _:
@@ -113,3 +127,16 @@ def _root(node: ast.expr) -> str | None:
     while isinstance(node, ast.Subscript | ast.Attribute):
         node = node.value
     return node.id if isinstance(node, ast.Name) and node.id not in ("self", "cls") else None
+
+
+def _entry(target: ast.expr) -> str | None:
+    """``x`` of ``name['x'] = …`` and ``name['x']['y'] = …``."""
+    while isinstance(target, ast.Subscript | ast.Attribute):
+        if isinstance(target.value, ast.Name):
+            return _text(target.slice) if isinstance(target, ast.Subscript) else None
+        target = target.value
+    return None
+
+
+def _text(node: ast.expr) -> str | None:
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None

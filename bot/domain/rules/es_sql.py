@@ -79,6 +79,18 @@ def columns(sql: str) -> Mapping[str, Column]:
     return _parse(list(_tokens(sql)), {}).columns
 
 
+def rows(sql: str) -> str:
+    """Which rows a query gives: its tables and conditions, by the tables' names, in no order; how they are sorted is nothing."""
+    return _rows(_parse(list(_tokens(sql)), {}))
+
+
+def _rows(select: _Select) -> str:
+    aliases = {source.alias: source for source in select.sources}
+    end = _find(select.tail, 0, frozenset({"order", "limit"}))
+    tables = [f"({_rows(source.select)})" if source.select else source.table for source in select.sources[:1]]
+    return " ".join([*tables, *_resolved(select.tail[:end], aliases)])
+
+
 def main_table(sql: str) -> str:
     """The table that the rows come from, through sub-selects: its last name, without schema; empty where none is seen."""
     select: _Select | None = _parse(list(_tokens(sql)), {})

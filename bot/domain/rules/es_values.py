@@ -1,52 +1,29 @@
-"""How a field's value is computed, in a form that survives reformatting, renaming, moving and taking apart.
+"""How a field's value is computed: the set of statements that it depends on inside the module.
 
-A value is the set of statements that it depends on inside the module. Names of variables, parameters and own functions do not
-count, nor does the order of statements. Other fields of the document end the search, and so do parameters of public
-functions. A call of METASPACE's other modules that only feeds such a statement counts by the document fields that go in:
-its name and signature may change without changing values. This is a reading of the code, not a proof.
+The order of statements does not count. A call of METASPACE's other modules that only feeds such a statement counts by the document
+fields that go in: its name and signature may change without changing values. This is a reading of the code, not a proof.
 """
 
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass, field
+import re
 from typing import TYPE_CHECKING
 
-from bot.domain.rules.es_slices import Binding, bindings
+from bot.domain.rules.es_slices import Binding
+from bot.domain.rules.es_words import Scope, Words, is_fallback
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator
 
-    from bot.domain.rules.es_documents import Documents, Field, Guard, Write
+    from bot.domain.rules.es_documents import Field, Guard, Write
+    from bot.domain.rules.es_words import Need
 
-_OWN_PACKAGE = "sm."
-_DEEPEST = 40
-_MOST_WORDS = 20_000  # a field's whole computation; METASPACE's longest takes some hundred
-Need = tuple[str, str]  # (function, variable) or ("return", function)
+_MEMBER = re.compile(r"(\w[\w. ]*?) -> ('\w+')(?: :: text)?(?: \|.*)?")
 
 
-@dataclass(slots=True)
-class _Scope:
-    """Where an expression stands, while it is being put into words."""
-
-    function: str
-    strict: bool  # calls of other modules count by name
-    bare: bool  # fallbacks for what is missing are left out
-    bound: frozenset[str] = frozenset()
-    names: dict[str, str] = field(default_factory=dict)
-    needs: set[Need] = field(default_factory=set)
-    depth: int = 0
-
-
-class Values:
-    """The values of one version's fields. ``stand_ins``: new field → the old field that it repeats element by element."""
-
-    def __init__(self, documents: Documents, stand_ins: Mapping[str, str] | None = None) -> None:
-        self._code = documents.code
-        self._flow = documents.flow
-        self._bindings = bindings(documents)
-        self._stand_ins = stand_ins or {}
-        self._words = 0
+class Values(Words):
+    """The values of one version's fields."""
 
     def of(self, found: Field, *, bare: bool = False) -> frozenset[str]:
         """The statements behind a field's writes."""
@@ -54,17 +31,80 @@ class Values:
         said: set[str] = set()
         needs: set[Need] = set()
         for write in found.writes:
-            if not _is_upkeep(write, found):
-                scope = _Scope(write.function, strict=True, bare=bare)
+            if _is_upkeep(write, found):
+                continue
+            for value, guards in self._ways(write, bare=bare):
+                scope = Scope(write.function, strict=True, bare=bare, own=found.name)
                 part = "" if write.part is None else f"part {write.part} of "
-                said.add(f"{part}{self._say(write.value, scope)}{self._say_guards(write.guards, scope)}")
+                verb = "taken out" if write.is_removal else f"{part}{self._say(value, scope)}"
+                said.add(f"{verb}{self._say_guards(guards, scope)}")
                 needs |= scope.needs
-        self._close(said, needs, bare=bare)
+        self._close(said, needs, bare=bare, own=found.name)
         return frozenset(said)
+
+    def agree(self, *others: Values) -> None:
+        """An expression that makes a field in both versions is that field, wherever else it stands."""
+        both = self.fields_by_words().items() & others[0].fields_by_words().items()
+        for each in (self, *others):
+            each.told = dict(both)
+
+    def fields_by_words(self) -> dict[str, str]:
+        """Fields that one statement makes, by its words."""
+        found: dict[str, list[str]] = {}
+        for fields in self._documents.fields.values():
+            for each in fields.values():
+                if len(each.writes) == 1 and each.writes[0].part is None and not each.writes[0].guards:
+                    scope = Scope(each.writes[0].function, strict=True, bare=False)
+                    said = self._say(each.writes[0].value, scope)
+                    if "doc[" in said and not said.startswith("doc["):
+                        found.setdefault(said, []).append(each.name)
+        return {said: names[0] for said, names in found.items() if len(names) == 1}
+
+    def _ways(self, write: Write, *, bare: bool) -> Iterator[tuple[ast.expr, tuple[Guard, ...]]]:
+        """``a if x else b`` is two ways, each under its condition, and so is a variable that is set in two branches."""
+        if write.part is not None:
+            yield write.value, write.guards
+            return
+        queue = [(write.value, write.guards)]
+        while queue:
+            value, guards = queue.pop()
+            several = self._bindings.of.get((write.function, value.id), []) if isinstance(value, ast.Name) else []
+            if isinstance(value, ast.IfExp) and bare and is_fallback(value.test, value.orelse):
+                queue.append((value.body, guards))
+            elif isinstance(value, ast.IfExp):
+                queue += [(value.body, (*guards, (value.test, True))), (value.orelse, (*guards, (value.test, False)))]
+            elif len(several) > 1 and all(_stands_alone(one, value) for one in several):
+                queue += [(one.value, (*guards, *one.guards)) for one in several]
+            else:
+                yield value, guards
+
+    def member(self, found: Field, role: str) -> str:
+        """The table's column and the key, of a field that is one entry of a JSON column; empty for any other.
+
+        SQL's ``t.stats -> 'x'`` and Python's ``doc['stats']['x']`` give the same.
+        """
+        if found.column and not found.writes:
+            match = _MEMBER.fullmatch(found.column.by_table)
+            return f"{match[1]} {match[2]}" if match else ""
+        if found.column or len(found.writes) != 1 or found.writes[0].guards:
+            return ""
+        value = found.writes[0].value
+        if isinstance(value, ast.Call) and len(value.args) != 1:
+            return ""  # with a default, it is not the same
+        key, holder = _entry_read(value)
+        if isinstance(holder, ast.Name) and not self._flow.role(found.writes[0].function, holder.id):
+            binding = self._bindings.inlined(found.writes[0].function, holder.id, key)
+            name, holder = _entry_read(binding.value) if binding else ("", None)
+        else:
+            name, holder = _entry_read(holder) if holder is not None else ("", None)
+        column = self._documents.columns[role].get(name)
+        is_document = isinstance(holder, ast.Name) and self._flow.role(found.writes[0].function, holder.id)
+        return f"{column.by_table.split(' |')[0]} {key!r}" if key and column and is_document else ""
 
     # -- dependencies
 
-    def _close(self, said: set[str], needs: set[Need], *, bare: bool) -> None:
+    def _close(self, said: set[str], needs: set[Need], *, bare: bool, own: str) -> None:
+        fields = {name for known in self._documents.fields.values() for name in known}
         done: set[Need] = set()
         while needs:
             need = needs.pop()
@@ -72,7 +112,9 @@ class Values:
                 continue
             done.add(need)
             for binding, function in self._sources(need):
-                scope = _Scope(function, strict=False, bare=bare)
+                if not need[2] and binding.entry and f"{own}.{binding.entry}" in fields:
+                    continue  # a field of its own
+                scope = Scope(function, strict=False, bare=bare)
                 value = self._say(binding.value, scope)
                 key = self._say(binding.key, scope) if binding.key is not None else ""
                 guards = self._say_guards(binding.guards, scope)
@@ -83,10 +125,10 @@ class Values:
                 needs |= scope.needs - done
 
     def _sources(self, need: Need) -> Iterable[tuple[Binding, str]]:
-        first, second = need
+        first, second, entry = need
         if first == "return":
             return [(binding, second) for binding in self._bindings.returns[second]]
-        found = [(binding, first) for binding in self._bindings.of.get(need, [])]
+        found = [(binding, first) for binding in self._bindings.relevant(first, second, entry)]
         if second in self._code.parameters(first) and first.rsplit(".", 1)[-1].startswith("_"):
             for caller, call in self._bindings.calls[first]:
                 given = dict(self._code.arguments(call, first))
@@ -94,173 +136,24 @@ class Values:
                     found.append((Binding("argument", given[second], None, ()), caller))
         return found
 
-    # -- words
 
-    def _say_guards(self, guards: tuple[Guard, ...], scope: _Scope) -> str:
-        return "".join(f" if {'' if holds else 'not '}{self._say(test, scope)}" for test, holds in guards)
-
-    def _say(self, node: ast.AST, scope: _Scope) -> str:
-        scope.depth += 1
-        self._words += 1
-        try:
-            return self._say_node(node, scope) if scope.depth < _DEEPEST and self._words < _MOST_WORDS else "…"
-        finally:
-            scope.depth -= 1
-
-    def _say_node(self, node: ast.AST, scope: _Scope) -> str:  # noqa: PLR0911 - one return a case
-        match node:
-            case ast.Name(id=name):
-                return self._say_name(name, scope)
-            case ast.Subscript(value=ast.Name(id=name), slice=index) if self._is_document(name, scope):
-                return f"doc[{self._say(index, scope)}]"
-            case ast.Call():
-                return self._say_call(node, scope)
-            case ast.JoinedStr(values=values):
-                return "text(" + " ".join(self._say(_inner(value), scope) for value in values) + ")"
-            case ast.IfExp(test=test, body=body, orelse=orelse) if scope.bare and _is_fallback(test, orelse):
-                return self._say(body, scope)
-            case ast.Compare(left=left, ops=[ast.Is() | ast.IsNot() as op], comparators=[ast.Constant(value=None)]):
-                return f"{self._say_repeated(left, scope)} {type(op).__name__} None"
-            case ast.ListComp() | ast.SetComp() | ast.GeneratorExp() | ast.DictComp() | ast.Lambda():
-                return self._say_binding(node, scope)
-            case ast.Constant(value=value):
-                return repr(value)
-            case ast.Attribute(value=ast.Name(id=("self" | "cls") as owner), attr=attr):
-                constant = self._code.constants.get(attr)
-                return self._say(constant, scope) if constant is not None else f"{owner}.{attr}"
-            case _:
-                return self._say_parts(node, scope)
-
-    def _say_parts(self, node: ast.AST, scope: _Scope) -> str:
-        parts = []
-        for name, value in ast.iter_fields(node):
-            if name in ("ctx", "type_comment", "kind"):
-                continue
-            if isinstance(value, list):
-                parts.append(
-                    "[" + ", ".join(self._say(item, scope) for item in value if isinstance(item, ast.AST)) + "]"
-                )
-            elif value is not None:
-                parts.append(self._say(value, scope) if isinstance(value, ast.AST) else str(value))
-        return f"{type(node).__name__}({' '.join(parts)})"
-
-    def _say_name(self, name: str, scope: _Scope) -> str:
-        if name in scope.bound:
-            return scope.names.setdefault(name, f"v{len(scope.names)}")
-        if self._is_document(name, scope):
-            return "doc"
-        known = (scope.function, name)
-        if known in self._bindings.of or name in self._code.parameters(scope.function):
-            if (value := self._bindings.inlined(*known)) is not None:
-                return self._say(value, scope)
-            scope.needs.add(known)
-            return scope.names.setdefault(name, f"v{len(scope.names)}")
-        if name in self._code.constants:
-            return self._say(self._code.constants[name], scope)
-        return self._code.imports.get(name, name).rsplit(".", 1)[-1]
-
-    def _say_call(self, call: ast.Call, scope: _Scope) -> str:  # noqa: PLR0911 - one return a case
-        match call.func:
-            case ast.Attribute(value=ast.Constant(value=str(pattern)), attr="format"):
-                return _formatted(pattern, [self._say(value, scope) for value in call.args])
-            case ast.Attribute(value=ast.Name(id=name), attr="get") if call.args and self._is_document(name, scope):
-                return (
-                    f"get(doc[{self._say(call.args[0], scope)}] {' '.join(self._say(v, scope) for v in call.args[1:])})"
-                )
-            case ast.Attribute(value=value, attr="groupby"):
-                return f"grouped({self._say(value, scope)})"  # an outside table's column may be renamed there
-            case ast.Name(id="len") if call.args:
-                return f"len({self._say_repeated(call.args[0], scope)})"
-            case _:
-                pass
-        if own := self._code.called(call, scope.function):
-            return self._say_own_call(call, own, scope)
-        if not scope.strict and self._is_foreign(call.func, scope):
-            self._say(call.func, scope)  # what it is called on is followed, but not named
-            return f"outside({', '.join(sorted(self._fields_read(call, scope)))})"
-        keywords = sorted(f"{keyword.arg}={self._say(keyword.value, scope)}" for keyword in call.keywords)
-        values = ", ".join([*(self._say(value, scope) for value in call.args), *keywords])
-        return f"{self._say(call.func, scope)}({values})"
-
-    def _say_own_call(self, call: ast.Call, name: str, scope: _Scope) -> str:
-        """A function of one expression is put in the call's place; of a longer one, its returns are followed."""
-        value = self._code.only_return(name)
-        given = dict(self._code.arguments(call, name))
-        if value is not None:
-            inner = _Scope(name, strict=scope.strict, bare=scope.bare, needs=scope.needs, depth=scope.depth)
-            inner.names = {parameter: self._say(argument, scope) for parameter, argument in given.items()}
-            inner.bound = frozenset(given)
-            return self._say(value, inner)
-        scope.needs.add(("return", name))
-        return f"own({', '.join(self._say(value, scope) for value in given.values())})"
-
-    def _say_binding(
-        self, node: ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp | ast.Lambda, scope: _Scope
-    ) -> str:
-        """Variables of comprehensions and lambdas are numbered in the order of their use."""
-        outer = scope.bound
-        if isinstance(node, ast.Lambda):
-            scope.bound |= {arg.arg for arg in node.args.args}
-            said = f"Lambda({self._say(node.body, scope)})"
-        else:
-            targets = [inner for part in node.generators for inner in ast.walk(part.target)]
-            scope.bound |= {inner.id for inner in targets if isinstance(inner, ast.Name)}
-            said = self._say_parts(node, scope)
-        scope.bound = outer
-        return said
-
-    def _say_repeated(self, node: ast.expr, scope: _Scope) -> str:
-        """In a question about length or absence, a field that repeats another stands for it."""
-        said = self._say(node, scope)
-        for new, old in self._stand_ins.items():
-            said = said.replace(f"doc[{new!r}]", f"doc[{old!r}]")
-        return said
-
-    # -- questions
-
-    def _is_document(self, name: str, scope: _Scope) -> bool:
-        return name not in scope.bound and bool(self._flow.role(scope.function, name)) and "docs" not in name.split("_")
-
-    def _is_foreign(self, function: ast.expr, scope: _Scope) -> bool:
-        root = function
-        while isinstance(root, ast.Attribute | ast.Call | ast.Subscript):
-            root = root.func if isinstance(root, ast.Call) else root.value
-        if not isinstance(root, ast.Name):
-            return False
-        if root.id in self._code.imports:
-            return self._code.imports[root.id].startswith(_OWN_PACKAGE)
-        is_parameter = root.id in self._code.parameters(scope.function) and not self._bindings.of.get(
-            (scope.function, root.id)
-        )
-        return is_parameter and not self._is_document(root.id, scope) and isinstance(function, ast.Attribute)
-
-    def _fields_read(self, call: ast.Call, scope: _Scope) -> set[str]:
-        said = " ".join(
-            self._say(value, scope) for value in (*call.args, *(keyword.value for keyword in call.keywords))
-        )
-        return {piece.split("]", 1)[0] for piece in said.split("doc[")[1:]}
+def _stands_alone(binding: Binding, name: ast.expr) -> bool:
+    """Whether a variable's binding is a plain value that does not build on the variable itself."""
+    own = isinstance(name, ast.Name) and name.id in {
+        node.id for node in ast.walk(binding.value) if isinstance(node, ast.Name)
+    }
+    return binding.plain and binding.part is None and not own
 
 
-def _inner(value: ast.expr) -> ast.expr:
-    return value.value if isinstance(value, ast.FormattedValue) and value.format_spec is None else value
-
-
-def _formatted(pattern: str, values: list[str]) -> str:
-    """``'a{}b'.format(x)`` in the words of ``f'a{x}b'``."""
-    pieces = pattern.split("{}")
-    if len(pieces) != len(values) + 1:
-        return f"format({pattern!r} {' '.join(values)})"
-    parts = [repr(pieces[0])] if pieces[0] else []
-    for value, piece in zip(values, pieces[1:], strict=True):
-        parts += [value, *([repr(piece)] if piece else [])]
-    return f"text({' '.join(parts)})"
-
-
-def _is_fallback(test: ast.expr, orelse: ast.expr) -> bool:
-    """``x if y is not None else <constant>``: what was there before keeps its value."""
-    empty = isinstance(orelse, ast.Constant) or (isinstance(orelse, ast.List | ast.Tuple) and not orelse.elts)
-    present = isinstance(test, ast.Name) or (isinstance(test, ast.Compare) and isinstance(test.ops[0], ast.IsNot))
-    return empty and present
+def _entry_read(node: ast.expr) -> tuple[str, ast.expr | None]:
+    """The key and the holder of ``holder['key']``, ``holder.get('key')`` and ``holder.pop('key', …)``."""
+    match node:
+        case ast.Subscript(value=holder, slice=ast.Constant(value=str(key))):
+            return key, holder
+        case ast.Call(func=ast.Attribute(value=holder, attr="get" | "pop"), args=[ast.Constant(value=str(key)), *_]):
+            return key, holder
+        case _:
+            return "", None
 
 
 def _is_upkeep(write: Write, found: Field) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from bot.domain.findings import Finding, Kind, Severity
-from bot.domain.rules import elasticsearch, migration_sql, paths
+from bot.domain.rules import elasticsearch, es_files, migration_sql, paths
 from bot.domain.rules.es_flow import ANNOTATION, DATASET
 from bot.domain.rules.migration_sql import Effect, Weight
 
@@ -179,14 +179,14 @@ def _needs(reading: Reading) -> set[tuple[str, str]]:
 
 
 def _exports(reading: Reading) -> tuple[Documents, Documents] | None:
-    change = next((change for change in reading.span.changes if Kind.ES_EXPORT_TOUCHED in paths.kinds(change)), None)
-    if change is None:
+    found = es_files.versions(reading)
+    if found is None or found.old is None or found.new is None:
         return None
-    before, after = reading.before(change), reading.after(change)
     try:
-        return elasticsearch.understand(before or "").documents, elasticsearch.understand(after or "").documents
+        both = [elasticsearch.understand(side.text, side.parts).documents for side in (found.old, found.new)]
     except (SyntaxError, ValueError, RecursionError):
         return None  # said already by the rule that reads the exporter
+    return both[0], both[1]
 
 
 # -- documents that a migration makes stale
@@ -194,10 +194,12 @@ def _exports(reading: Reading) -> tuple[Documents, Documents] | None:
 
 def _stale(reading: Reading, rewritten: dict[tuple[str, str], tuple[Change, Effect]]) -> Iterator[Finding]:
     """A migration that rewrites a column leaves the documents that repeat it stale, until they are updated."""
-    files = reading.files(commit=reading.new, under=paths.ES_EXPORT)
+    side = es_files.standing(reading)
     try:
-        documents = elasticsearch.understand(reading.blob(files[paths.ES_EXPORT], paths.ES_EXPORT)).documents
-    except (KeyError, SyntaxError, ValueError, RecursionError):
+        documents = elasticsearch.understand(side.text, side.parts).documents if side else None
+    except (SyntaxError, ValueError, RecursionError):
+        return
+    if documents is None:
         return
     objects = _objects(documents)
     told: set[str] = set()

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 ES_EXPORT = "metaspace/engine/sm/engine/es_export.py"
+_ES_EXPORT = re.compile(r"^metaspace/engine/sm/(?:[\w-]+/)*es_export(?:/__init__)?\.py$")  # wherever it moves to
 GRAPHQL = "metaspace/graphql/"
 GRAPHQL_MIGRATIONS = "metaspace/graphql/src/migrations/"
 ENGINE_MIGRATIONS = "metaspace/engine/migrations/"
@@ -39,7 +40,7 @@ def kinds(change: Change) -> tuple[Kind, ...]:
 
 def _kinds(change: Change) -> Iterator[Kind]:
     path = change.path
-    if ES_EXPORT in (path, change.before):
+    if is_es_export(path) or is_es_export(change.before):
         yield Kind.ES_EXPORT_TOUCHED
     yield from _added_kinds(change)
     if _TEMPLATE.match(path) or path == _GRAPHQL_DEFAULTS:
@@ -52,6 +53,11 @@ def _kinds(change: Change) -> Iterator[Kind]:
         yield Kind.DOCKER
     if path.startswith((".circleci/", ".github/")):
         yield Kind.CI
+
+
+def is_es_export(path: str) -> bool:
+    """Whether a file is the exporter."""
+    return "es_export" in path and "/tests/" not in path and _ES_EXPORT.match(path) is not None
 
 
 def _added_kinds(change: Change) -> Iterator[Kind]:
