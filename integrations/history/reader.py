@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 _ENVIRONMENT = {"GIT_OPTIONAL_LOCKS": "0", "GIT_ALLOW_PROTOCOL": "", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
 _GITHUB = re.compile(r"github\.com[:/]+([\w.-]+/[\w.-]+?)(?:\.git)?/?$")
+_LARGEST_KEPT, _MOST_KEPT = 200_000, 32_000_000  # characters
 _POSSIBLE_NAME = re.compile(r"[^-:\s\x00-\x1f\x7f][^\s\x00-\x1f\x7f]{0,249}")
 
 
@@ -50,6 +51,8 @@ class GitHistory:
         self._nodes: dict[str, parsing.Node] = {}
         self._ancestors: dict[str, frozenset[str]] = {}
         self._trees: dict[str, tuple[tuple[str, str, bool], ...]] = {}
+        self._texts: dict[str, str] = {}
+        self._kept = 0
         self._tags: tuple[Tag, ...] | None = None
         self._keep_tags = False
         self._lock = threading.RLock()
@@ -97,8 +100,21 @@ class GitHistory:
 
     def blob(self, *, blob: str) -> str | None:
         """The text of a blob; None where the clone lacks it. What is no UTF-8 is replaced, never refused."""
-        found = self._object(blob)
-        return found[2].decode("utf-8", "replace") if found and found[1] == "blob" else None
+        if blob not in self._texts:
+            found = self._object(blob)
+            text = found[2].decode("utf-8", "replace") if found and found[1] == "blob" else None
+            self._keep(blob, text)
+            return text
+        return self._texts[blob]
+
+    def _keep(self, blob: str, text: str | None) -> None:
+        """A blob never changes. What the clone lacks may be fetched meanwhile, so that is asked for again."""
+        if text is None or len(text) > _LARGEST_KEPT:
+            return
+        if self._kept + len(text) > _MOST_KEPT:
+            self._texts, self._kept = {}, 0
+        self._texts[blob] = text
+        self._kept += len(text)
 
     def files(self, *, commit: str, under: str) -> Mapping[str, str]:
         """Path → blob of every file at or below ``under`` in a commit."""

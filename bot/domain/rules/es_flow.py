@@ -271,14 +271,16 @@ class Flow:
         for name, nodes in self.code.nodes.items():
             variables = {node.id for node in nodes if isinstance(node, ast.Name)} | set(self.code.parameters(name))
             for variable in sorted(variables):
-                if self.roles.get((name, variable)) or self._is_private(name, variable):
-                    continue
-                if _DATASET_NAME.search(variable):
-                    self.roles[name, variable].add(DATASET)
-                elif _ANNOTATION_NAME.search(variable):
-                    self.roles[name, variable].add(ANNOTATION)
-                elif _DOCUMENT_NAME.search(variable):
-                    self.roles[name, variable] |= self._beside(name) or {ANNOTATION}
+                role = self._named_role(name, variable)
+                if role and not self.roles.get((name, variable)) and not self._is_private(name, variable):
+                    self.roles[name, variable] |= role
+
+    def _named_role(self, function: str, variable: str) -> set[str]:
+        if _DATASET_NAME.search(variable):
+            return {DATASET}
+        if _ANNOTATION_NAME.search(variable):
+            return {ANNOTATION}
+        return (self._beside(function) or {ANNOTATION}) if _DOCUMENT_NAME.search(variable) else set()
 
     def _is_private(self, function: str, variable: str) -> bool:
         """Whether a variable is made in a function and never leaves it: whatever its name, it is no document."""
