@@ -18,6 +18,7 @@ from bot.domain.rules import (
     needed,
     paths,
 )
+from bot.domain.rules.es_code import walk
 from bot.domain.rules.es_flow import ANNOTATION, DATASET
 
 if TYPE_CHECKING:
@@ -130,12 +131,23 @@ def compare(old: Export, new: Export) -> Iterator[Finding]:
 
 def reason(old: Export, new: Export) -> str:
     """Why a touched exporter changes no document."""
-    one, other = ([(isinstance(node, _IMPORTS), ast.dump(node)) for node in export.tree.body] for export in (old, new))
+    one, other = ([(isinstance(node, _IMPORTS), _said(node)) for node in export.tree.body] for export in (old, new))
     if one == other:
         return "only comments and layout changed."
     if [text for imports, text in one if not imports] == [text for imports, text in other if not imports]:
         return "only imports changed."
     return "fields, their values and the explicit mappings are the same."
+
+
+def _said(node: ast.AST) -> list[object]:
+    """A statement as something that can be compared: its nodes and constants, without places."""
+    return [
+        (
+            type(each),
+            *(value for name in each._fields if not isinstance(value := getattr(each, name, None), ast.AST | list)),
+        )
+        for each in walk(node)
+    ]
 
 
 def _touched(change: Change | None, detail: str, severity: Severity) -> Iterator[Finding]:

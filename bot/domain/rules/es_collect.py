@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from bot.domain.rules.es_code import walk
 from bot.domain.rules.es_documents import Removal, Write, branches, calls
 from bot.domain.rules.es_flow import ANNOTATION, DATASET
 from bot.domain.rules.es_pairs import Pairs, substituted
@@ -217,7 +218,7 @@ class Collector:
         """``for f in ds_doc: ann_doc[f] = ds_doc[f]`` copies; ``for f in ('a', 'b'): doc[f] = …`` writes each."""
         names = {node.id for node in ast.walk(loop.target) if isinstance(node, ast.Name)}
         rounds = list(self._pairs.rounds(loop.target, loop.iter))
-        for node in ast.walk(loop):
+        for node in walk(loop):
             target = node.targets[0] if isinstance(node, ast.Assign | ast.Delete) else _popped(node)
             if not isinstance(target, ast.Subscript):
                 continue
@@ -254,7 +255,7 @@ class Collector:
         """The constants that a copying loop leaves out: what ``in``, ``not in``, ``==`` and ``-`` compare with."""
         found: set[str] = set()
         parts = [node, self._single(node.iter, inside)] if isinstance(node, ast.For) and inside else [node]
-        for test in (inner for part in parts for inner in ast.walk(part)):
+        for test in (inner for part in parts for inner in walk(part)):
             if isinstance(test, ast.Compare) and isinstance(test.ops[0], ast.In | ast.NotIn):
                 found |= set(self._code.strings(test.comparators[0]) or ())
             elif isinstance(test, ast.Compare) and isinstance(test.ops[0], ast.Eq | ast.NotEq):

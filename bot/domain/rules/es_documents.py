@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bot.domain.rules import es_sql
-from bot.domain.rules.es_code import Code
+from bot.domain.rules.es_code import Code, walk
 from bot.domain.rules.es_flow import ANNOTATION, DATASET, Flow
 
 if TYPE_CHECKING:
@@ -142,12 +142,8 @@ def calls(statement: ast.stmt) -> Iterator[ast.Call]:
 
 def own_nodes(statement: ast.stmt) -> Iterator[ast.AST]:
     """What a statement is made of, without the statements inside it."""
-    queue: list[ast.AST] = [
-        child
-        for child in ast.iter_child_nodes(statement)
-        if not isinstance(child, ast.stmt | ast.ExceptHandler | ast.match_case)
-    ]
-    while queue:
-        node = queue.pop(0)
-        yield node
-        queue.extend(ast.iter_child_nodes(node))
+    for name in statement._fields:
+        value = getattr(statement, name, None)
+        for part in value if isinstance(value, list) else (value,):
+            if isinstance(part, ast.AST) and not isinstance(part, ast.stmt | ast.ExceptHandler | ast.match_case):
+                yield from walk(part)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -76,12 +77,12 @@ def is_select(text: str) -> bool:
 
 def columns(sql: str) -> Mapping[str, Column]:
     """Column name → column of a query's outermost select list."""
-    return _parse(list(_tokens(sql)), {}).columns
+    return _read(sql).columns
 
 
 def rows(sql: str) -> str:
     """Which rows a query gives: its tables and conditions, by the tables' names, in no order; how they are sorted is nothing."""
-    return _rows(_parse(list(_tokens(sql)), {}))
+    return _rows(_read(sql))
 
 
 def _rows(select: _Select) -> str:
@@ -93,13 +94,18 @@ def _rows(select: _Select) -> str:
 
 def main_table(sql: str) -> str:
     """The table that the rows come from, through sub-selects: its last name, without schema; empty where none is seen."""
-    select: _Select | None = _parse(list(_tokens(sql)), {})
+    select: _Select | None = _read(sql)
     while select is not None and select.sources:
         source = select.sources[0]
         if source.select is None:
             return source.table.rsplit(".", 1)[-1]
         select = source.select
     return ""
+
+
+@lru_cache(maxsize=64)
+def _read(sql: str) -> _Select:
+    return _parse(list(_tokens(sql)), {})
 
 
 def _tokens(sql: str) -> Iterator[Token]:

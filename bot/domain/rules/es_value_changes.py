@@ -54,7 +54,7 @@ def _same(old: Field, new: Field, before: Values, after: tuple[Values, ...]) -> 
     if not old.writes and not new.writes:
         return True
     was = before.of(old)
-    return any(was in (values.of(new), values.of(new, bare=True)) for values in after)
+    return any(was == values.of(new, bare=bare) for values in after for bare in (False, True))
 
 
 def _renamed(old: Documents, new: Documents) -> dict[str, str]:
