@@ -112,6 +112,50 @@ def test_calls_of_typeorm_are_read_too() -> None:
     assert [str(effect) for effect in effects(code, "x.ts")] == ["adds a column to project"]
 
 
+@pytest.mark.parametrize(
+    ("call", "said", "weight"),
+    [
+        (
+            "addColumn('annotation', new TableColumn({name: 'x', default: 0}))",
+            "adds a column to annotation (x)",
+            Weight.INSTANT,
+        ),
+        (
+            "addColumn('annotation', new TableColumn({name: 'x', type: 'serial'}))",
+            "adds a column with a computed default to annotation (x)",
+            Weight.REWRITE,
+        ),
+        ("createTable(new Table({schema: 'graphql', name: 'fresh', columns: []}))", "creates fresh", Weight.INSTANT),
+        ("createIndex('annotation', new TableIndex({columnNames: ['a']}))", "indexes annotation", Weight.SCAN),
+        ("renameTable('a', 'b')", "renames a (b)", Weight.INSTANT),
+    ],
+)
+def test_what_a_call_of_typeorm_does(call: str, said: str, weight: Weight) -> None:
+    (effect,) = effects(f"async up(queryRunner) {{ await queryRunner.{call}; }}", "x.ts")
+    assert (str(effect), effect.weight) == (said, weight)
+
+
+@pytest.mark.parametrize(
+    ("sql", "weight"),
+    [
+        ("VACUUM FULL annotation", Weight.REWRITE),
+        ("CLUSTER annotation USING i", Weight.REWRITE),
+        ("REINDEX TABLE annotation", Weight.SCAN),
+        ("ALTER TABLE annotation SET LOGGED", Weight.REWRITE),
+        ("ALTER TABLE annotation VALIDATE CONSTRAINT c", Weight.ROWS),
+        ("DO $$ BEGIN UPDATE annotation SET x = 1; END $$", Weight.ROWS),
+    ],
+)
+def test_what_works_on_a_large_table_by_itself_means_downtime(sql: str, weight: Weight) -> None:
+    assert [effect.weight for effect in effects(typeorm(sql), "x.ts")] == [weight]
+    assert automatic(sql).downtime
+
+
+def test_a_table_named_by_a_constant_is_known() -> None:
+    code = typeorm("UPDATE ${table} SET x = 1").replace("await", "const table = 'annotation';\n await", 1)
+    assert [effect.table for effect in effects(code, "x.ts")] == ["annotation"]
+
+
 def test_a_light_automatic_migration_is_information() -> None:
     found = automatic('ALTER TABLE "public"."dataset" ADD "roi" json')
     assert (found.severity, found.downtime) == (Severity.INFO, "")

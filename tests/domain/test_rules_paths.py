@@ -95,3 +95,32 @@ def test_a_new_role_is_named() -> None:
         MemoryHistory({}, {"ansible/roles/off_sample_api/tasks/main.yml": "- name: x\n"}), base="a", head="b"
     )
     assert "a new role, off_sample_api" in found.findings[0].detail
+
+
+@pytest.mark.parametrize(
+    ("new", "old", "expected"),
+    [
+        ("docs/x.yml", "ansible/aws/x.yml", [(Kind.ANSIBLE, "ansible/aws/x.yml")]),
+        ("notes/c.json", TEMPLATE, [(Kind.CONFIG_TEMPLATE, TEMPLATE)]),
+        ("ansible/b.yml", "ansible/a.yml", [(Kind.ANSIBLE, "ansible/b.yml")]),
+        ("docker/b", "tools/b", [(Kind.DOCKER, "docker/b")]),
+    ],
+)
+def test_a_file_that_is_moved_counts_once_and_out_of_a_watched_place_under_its_old_name(
+    new: str, old: str, expected: list[tuple[Kind, str]]
+) -> None:
+    found = review_range(MemoryHistory({old: "a"}, {new: "a"}, renames={old: new}), base="a", head="b")
+    assert [(finding.kind, finding.subject) for finding in found.findings] == expected
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "metaspace/graphql/src/migrations/1-A.spec.ts",
+        "metaspace/engine/migrations/__init__.py",
+        "metaspace/engine/scripts/__init__.py",
+        "metaspace/engine/scripts/README.md",
+    ],
+)
+def test_what_lies_beside_migrations_and_scripts_is_none(path: str) -> None:
+    assert list(kinds(Change(Status.ADDED, path))) == []

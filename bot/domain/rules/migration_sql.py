@@ -48,7 +48,10 @@ _LITERAL = re.compile(
     r"`(?P<back>(?:[^`\\]|\\.)*)`|'''(?P<t1>.*?)'''|\"\"\"(?P<t2>.*?)\"\"\"|\"(?P<d>(?:[^\"\\\n]|\\.)*)\"|'(?P<s>(?:[^'\\\n]|\\.)*)'",
     re.DOTALL,
 )
-_STATEMENT = re.compile(r"^\s*(create|alter|drop|update|insert|delete|truncate|with)\b", re.IGNORECASE)
+_STATEMENT = re.compile(
+    r"^\s*(create|alter|drop|update|insert|delete|truncate|with|do|vacuum|reindex|cluster)\b", re.IGNORECASE
+)
+_CONSTANT = re.compile(r"\b(\w+)\s*(?::\s*\w+\s*)?=\s*(?P<quote>['\"`])([\w.\"]+)(?P=quote)")
 _COMMENT = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
 _CODE_COMMENT = re.compile(r"^\s*(?://|#|\*).*$", re.MULTILINE)
 _DOWN = re.compile(r"\bdown\s*\(\s*\w+\s*:|\basync\s+down\s*\(|\bfunction\s+down\b")
@@ -61,8 +64,10 @@ def effects(text: str, path: str) -> list[Effect]:
     way_up = text[: match.start()] if path.endswith((".ts", ".js")) and (match := _DOWN.search(text)) else text
     code = _CODE_COMMENT.sub("", way_up)
     found: list[Effect] = []
+    names = {match[1]: match[3] for match in _CONSTANT.finditer(code)}
     for match in _LITERAL.finditer(code):
         literal = next((group for group in match.groups() if group is not None), "")
+        literal = re.sub(r"\$?\{(\w+)\}", lambda place: names.get(place[1], place[0]), literal)
         if _STATEMENT.match(literal):
             found += _from_sql(literal.replace('\\"', '"').replace("\\'", "'"), code.count("\n", 0, match.start()) + 1)
     return found + list(_from_calls(code))
@@ -101,6 +106,9 @@ _SIMPLE: tuple[_Form, ...] = tuple(
         (r"insert into NAME.*\bselect\b", "copies rows into", Weight.ROWS, False),
         ("insert into NAME", "adds rows to", Weight.ROWS, False),
         ("delete from NAME", "deletes rows of", Weight.ROWS, False),
+        (r"vacuum (?:\(?\s*full\b.*?\)?) ?(?:analyze )?NAME", "rewrites", Weight.REWRITE, False),
+        ("cluster (?:verbose )?NAME", "rewrites", Weight.REWRITE, False),
+        ("reindex table (?!concurrently)NAME", "indexes", Weight.SCAN, False),
     )
 )
 _ALTERATIONS: tuple[_Form, ...] = tuple(
@@ -120,6 +128,8 @@ _ALTERATIONS: tuple[_Form, ...] = tuple(
         ("add (?:column )?(?:if not exists )?COLUMN ", "adds a column to", Weight.INSTANT, False),
         (r"alter (?:column )?COLUMN (?:set data )?type\b", "changes a column's type in", Weight.REWRITE, True),
         ("alter (?:column )?COLUMN set not null", "forbids null in", Weight.SCAN, False),
+        (r"set (?:un)?logged\b", "rewrites", Weight.REWRITE, False),
+        ("validate constraint ", "checks, others go on,", Weight.ROWS, False),
         ("drop column (?:if exists )?COLUMN", "drops a column of", Weight.INSTANT, True),
         ("rename to", "renames", Weight.INSTANT, True),
         (r"rename (?:column )?COLUMN to COLUMN", "renames in", Weight.INSTANT, True),
@@ -151,12 +161,14 @@ def _alteration(table: str, action: str, line: int) -> Effect:
 
 
 _CALL = re.compile(
-    r"queryRunner\s*\.\s*(createTable|dropTable|addColumns?|dropColumns?|changeColumn|renameColumn|createIndex|createForeignKey)"
-    r"\s*\(\s*(?:new\s+\w+\s*\(\s*\{\s*name\s*:\s*)?['\"`]([\w.]+)['\"`](?:\s*,\s*['\"`](\w+)['\"`])?"
+    r"queryRunner\s*\.\s*(createTable|dropTable|renameTable|addColumns?|dropColumns?|changeColumn|renameColumn|createIndex|createForeignKey)"
+    r"\s*\(\s*(?:new\s+\w+\s*\(\s*\{[^{}\[\]]*?\bname\s*:\s*)?['\"`]([\w.]+)['\"`](?:\s*,\s*['\"`](\w+)['\"`])?"
 )
+_COLUMN_NAME = re.compile(r"\bname\s*:\s*['\"`](\w+)['\"`]")
 _CALLS = {
     "createTable": ("creates", Weight.INSTANT, False),
     "dropTable": ("drops", Weight.INSTANT, True),
+    "renameTable": ("renames", Weight.INSTANT, True),
     "addColumn": ("adds a column to", Weight.INSTANT, False),
     "addColumns": ("adds columns to", Weight.INSTANT, False),
     "dropColumn": ("drops a column of", Weight.INSTANT, True),
@@ -172,7 +184,22 @@ def _from_calls(code: str) -> Iterator[Effect]:
     for match in _CALL.finditer(code):
         verb, weight, breaks = _CALLS[match[1]]
         columns = (match[3],) if match[3] else ()
+        if match[1].startswith("addColumn"):
+            given = _arguments(code, match.start())
+            columns = tuple(_COLUMN_NAME.findall(given))
+            if re.search(_VOLATILE, given, re.IGNORECASE):
+                verb, weight = "adds a column with a computed default to", Weight.REWRITE
         yield Effect(verb, _bare(match[2]), weight, columns, breaks, code.count("\n", 0, match.start()) + 1)
+
+
+def _arguments(code: str, start: int) -> str:
+    """The text of a call, up to the bracket that closes it."""
+    depth = 0
+    for index in range(code.index("(", start), len(code)):
+        depth += (code[index] == "(") - (code[index] == ")")
+        if depth == 0:
+            return code[start:index]
+    return code[start:]
 
 
 def _bare(name: str) -> str:

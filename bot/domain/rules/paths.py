@@ -1,7 +1,7 @@
 """What a file's place in METASPACE's repository says about it.
 
 The kinds' borders are those of docs/strategies.md: migrations and scripts count when added, everything else when added,
-changed or deleted. A renamed file counts once, under its new name.
+changed or deleted. A renamed file counts once, under its new name; one that is moved out of a watched place, under its old.
 """
 
 from __future__ import annotations
@@ -23,11 +23,13 @@ GRAPHQL_MIGRATIONS = "metaspace/graphql/src/migrations/"
 ENGINE_MIGRATIONS = "metaspace/engine/migrations/"
 ENGINE_SCRIPTS = "metaspace/engine/scripts/"
 
+_GRAPHQL_MIGRATION = re.compile(r"^(?!.*\.(?:spec|test|d)\.).*\.(ts|js)$")
+_NO_SCRIPT = re.compile(r"^\.|^__init__\.py$|\.md$")
 _MIGRATION_FILE = re.compile(r"\.(py|sql|sh|ipynb)$")
 _TEMPLATE = re.compile(r"^metaspace/(engine|graphql|webapp|mol-db)/.*\.template$")
 _GRAPHQL_DEFAULTS = "metaspace/graphql/config/default.js"
 _DEPENDENCY = re.compile(
-    r"(^|/)([\w-]*requirements[\w.-]*\.txt|setup\.py|package\.json|environment\.ya?ml|Pipfile)$"
+    r"(^|/)([\w-]*requirements[\w.-]*\.txt|requirements/[\w.-]+\.txt|setup\.py|package\.json|environment\.ya?ml|Pipfile)$"
     r"|/pyproject\.toml$"  # the one at the top configures a formatter
 )
 
@@ -43,6 +45,17 @@ def _kinds(change: Change) -> Iterator[Kind]:
     if is_es_export(path) or is_es_export(change.before):
         yield Kind.ES_EXPORT_TOUCHED
     yield from _added_kinds(change)
+    found = set(_placed(path))
+    yield from (kind for kind in _PLACED if kind in found)
+    if change.old_path:  # moved out of a watched place: gone from there
+        yield from (kind for kind in _placed(change.old_path) if kind not in found)
+
+
+_PLACED = (Kind.CONFIG_TEMPLATE, Kind.ANSIBLE, Kind.DEPENDENCY, Kind.DOCKER, Kind.CI)
+
+
+def _placed(path: str) -> Iterator[Kind]:
+    """The kinds that a place alone decides."""
     if _TEMPLATE.match(path) or path == _GRAPHQL_DEFAULTS:
         yield Kind.CONFIG_TEMPLATE
     if path.startswith("ansible/"):
@@ -64,12 +77,16 @@ def _added_kinds(change: Change) -> Iterator[Kind]:
     added = change.status is Status.ADDED
     moved_in = change.status is Status.RENAMED and not change.old_path.startswith(ENGINE_MIGRATIONS)
     name = change.path.rsplit("/", 1)[-1]
-    if added and change.path.startswith(GRAPHQL_MIGRATIONS) and name.endswith((".ts", ".js")):
+    if added and change.path.startswith(GRAPHQL_MIGRATIONS) and _GRAPHQL_MIGRATION.search(name):
         yield Kind.GRAPHQL_MIGRATION
-    if (added or moved_in) and change.path.startswith(ENGINE_MIGRATIONS) and _MIGRATION_FILE.search(name):
+    if (added or moved_in) and change.path.startswith(ENGINE_MIGRATIONS) and _is_migration(name):
         yield Kind.ENGINE_MIGRATION
-    if added and change.path.startswith(ENGINE_SCRIPTS) and not name.startswith("."):
+    if added and change.path.startswith(ENGINE_SCRIPTS) and not _NO_SCRIPT.search(name):
         yield Kind.ENGINE_SCRIPT
+
+
+def _is_migration(name: str) -> bool:
+    return _MIGRATION_FILE.search(name) is not None and name != "__init__.py"
 
 
 def remarks(changes: Iterable[Change]) -> Iterator[str]:
@@ -91,6 +108,10 @@ def plain(kind: Kind, change: Change) -> Finding:
     severity, action = _PLAIN.get(kind, (Severity.INFO, ""))
     word = {"A": "added", "D": "deleted", "R": "renamed"}.get(change.status.value, "changed")
     detail = f"{word} from {change.old_path}" if change.old_path else word
+    if change.old_path and kind in _PLACED and kind not in _placed(change.path):
+        return Finding(
+            kind, change.old_path, severity, change.old_path, detail=f"moved to {change.path}", action=action
+        )
     return Finding(kind, change.path, severity, change.path, detail=detail, action=action)
 
 
