@@ -122,6 +122,9 @@ class Playbooks(Protocol):
 
     async def configuration(self) -> ConfigurationState: ...
 
+    async def variables(self) -> frozenset[str]:
+        """Return the names of the variables that the kept configuration defines; values are never read."""
+
     async def update_configuration(self) -> ConfigurationState:
         """Check out master of the configuration repository and pull, fast-forward only; `Refused` when it is dirty."""
 

@@ -16,20 +16,24 @@ if TYPE_CHECKING:
 
     from bot.domain.changes import History, Range
     from bot.domain.findings import Finding
+    from bot.domain.rules.reading import Surroundings
 
 
 METASPACE_URL = "https://github.com/metaspace2020/metaspace"
 _MOST_LACKING = 5
 
 
-def review_range(history: History, *, base: str, head: str, web_url: str = "") -> Review:
+def review_range(
+    history: History, *, base: str, head: str, web_url: str = "", around: Surroundings | None = None
+) -> Review:
     """Review ``base...head``. Blocks: run it in a thread. Raises WrongUse for names that are no commits.
 
     What cannot be read (a file that does not parse, a schema that does not build) becomes a blind spot; the review comes anyway.
-    ``web_url`` is the repository's page for links, where the clone's origin does not tell it.
+    ``web_url`` is the repository's page for links, where the clone's origin does not tell it; ``around`` is what settings and the
+    configuration repository add.
     """
     span = history.compare(base=base, head=head)
-    reading = Reading(history, span)
+    reading = Reading(history, span, around)
     findings = find(reading)
     pulls = pull_requests(span.commits)
     url = history.web_url() or web_url

@@ -191,6 +191,10 @@ class EnvironmentSettings(Part):
     ci_timeout: float = Field(3600, gt=0, description="seconds to wait for pending jobs")
     drain_timeout: float = Field(1800, gt=0, description="seconds to wait for datasets in work")
     settle_timeout: float = Field(120, gt=0, description="seconds for programs and site to come up after a deploy")
+    large_tables: tuple[str, ...] = Field(
+        ("annotation", "iso_image_metrics", "coloc_annotation", "ion"),
+        description="tables that cannot be read whole within a minute: migrations that work on them mean downtime",
+    )
     poll: float = Field(2.0, gt=0, description="seconds between two looks at the world")
     checklists: Path | None = Field(None, description="folder with this team's own checklists")
     freezes: tuple[FreezeSettings, ...] = Field((), description="weekly windows in which no release starts")

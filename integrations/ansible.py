@@ -71,6 +71,7 @@ remote=$(git ls-remote --exit-code origin "refs/heads/$2") || { echo "origin has
 echo "${remote%%[!0-9a-f]*}"
 git -c core.quotePath=false status --porcelain
 """
+_NAMES = 'set -eu; cd "$1"; git grep -hoE "^[A-Za-z_][A-Za-z0-9_]*[[:space:]]*:" -- "*.yml" "*.yaml" || [ $? -eq 1 ]'  # names only
 _UPDATE = (
     'set -eu; cd "$1"; export GIT_TERMINAL_PROMPT=0; git checkout --quiet "$2"; git pull --quiet --ff-only origin "$2"'
 )
@@ -99,6 +100,11 @@ class AnsiblePlaybooks:
         lines = (await self._sh(_STATE, checkout, branch, what="read the configuration repository")).split("\n")
         dirty = tuple(line[3:] for line in lines[3:] if line)
         return ConfigurationState(branch=lines[0], commit=lines[1], remote_commit=lines[2], dirty=dirty)
+
+    async def variables(self) -> frozenset[str]:
+        """Return the names of variables in the kept clone, as it stands; encrypted files show none."""
+        found = await self._sh(_NAMES, self._settings.configuration_checkout, what="read the names of variables")
+        return frozenset(line.rstrip(": \t") for line in found.splitlines() if line)
 
     async def update_configuration(self) -> ConfigurationState:
         """Check out the branch and pull, fast-forward only; raises `Refused` naming what is changed locally."""

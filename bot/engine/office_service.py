@@ -13,6 +13,7 @@ from bot.domain.changes import Ref
 from bot.domain.errors import Conflict, Refused, ReleaseError, WrongUse
 from bot.domain.planning import demand_known
 from bot.domain.report import Drift, PreparedPlan, ReviewReport
+from bot.domain.rules.reading import Surroundings
 from bot.domain.version import Bump, Version, accept
 from bot.engine.clock import SystemClock
 from bot.reviewing import review_range
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from bot.settings import EnvironmentSettings, Settings
 
 _KEPT = 16  # reviews
+_PATIENCE = 1.5  # seconds; the first message of a review waits for it
+_Key = tuple[str, str, str, frozenset[str] | None]
 
 
 class Planning(Protocol):
@@ -73,7 +76,7 @@ class OfficeService:
     areas: Mapping[str, Area]
     freezes: Any = None  # `bot.engine.freezes.Freezes`
     clock: Clock = field(default_factory=SystemClock)
-    _read: OrderedDict[tuple[str, str, str], Review] = field(default_factory=OrderedDict)
+    _read: OrderedDict[_Key, Review] = field(default_factory=OrderedDict)
 
     async def review(
         self, *, environment: str, base: str = "", head: str = "", hotfix: bool = False, tell: Tell | None = None
@@ -167,16 +170,28 @@ class OfficeService:
 
     async def _reviewed(self, area: Area, base: str, head: str) -> Review:
         """Review a range; what two full ids enclose never changes, so the last few are kept."""
-        key = (area.name, base, head)
+        around = Surroundings(frozenset(area.settings.large_tables), await _variables(area))
+        key = (area.name, base, head, around.variables)
         if key in self._read:
             self._read.move_to_end(key)
             return self._read[key]
-        found = await asyncio.to_thread(review_range, area.ports.repository.history(), base=base, head=head)
+        found = await asyncio.to_thread(
+            review_range, area.ports.repository.history(), base=base, head=head, around=around
+        )
         if (found.base.sha, found.head.sha) == (base, head):
             self._read[key] = found
             while len(self._read) > _KEPT:
                 self._read.popitem(last=False)
         return found
+
+
+async def _variables(area: Area) -> frozenset[str] | None:
+    """The names of variables that the environment has values for; None where the control host does not say so at once."""
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            return await area.ports.playbooks.variables()
+    except (ReleaseError, TimeoutError):
+        return None
 
 
 @dataclass(slots=True)

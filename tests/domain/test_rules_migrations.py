@@ -7,6 +7,7 @@ import pytest
 from bot.domain.findings import Finding, Kind, Severity
 from bot.domain.rules.migration_sql import Weight, effects
 from bot.domain.rules.paths import ENGINE_MIGRATIONS, ENGINE_SCRIPTS, ES_EXPORT, GRAPHQL_MIGRATIONS
+from bot.domain.rules.reading import Surroundings
 from bot.reviewing import review_range
 from tests.domain.exporters import Exporter, Layout, source
 from tests.domain.memory_history import MemoryHistory
@@ -231,3 +232,13 @@ def test_a_script_that_becomes_an_engine_migration_counts() -> None:
         head="b",
     )
     assert [finding.kind for finding in found.findings] == [Kind.ENGINE_MIGRATION]
+
+
+def test_which_tables_are_large_is_a_setting() -> None:
+    files = {f"{GRAPHQL_MIGRATIONS}1700000000000-M.ts": typeorm("CREATE INDEX i ON project (name)")}
+    plain, told = (
+        review_range(MemoryHistory({}, files), base="a", head="b", around=around)
+        for around in (Surroundings(), Surroundings(large_tables=frozenset({"project"})))
+    )
+    assert (plain.strategy.recommended, told.strategy.recommended) == ("in_place", "fork_vm")
+    assert "[large]" in told.findings[0].detail

@@ -7,6 +7,7 @@ import pytest
 from bot.domain.changes import Change, Status
 from bot.domain.findings import Kind, Severity
 from bot.domain.rules.paths import kinds
+from bot.domain.rules.reading import Surroundings
 from bot.reviewing import review_range
 from tests.domain.memory_history import MemoryHistory
 
@@ -124,3 +125,31 @@ def test_a_file_that_is_moved_counts_once_and_out_of_a_watched_place_under_its_o
 )
 def test_what_lies_beside_migrations_and_scripts_is_none(path: str) -> None:
     assert list(kinds(Change(Status.ADDED, path))) == []
+
+
+def with_environment(names: set[str] | None, *, defaults: str = "") -> Review:
+    files = {
+        "ansible/aws/templates/all/vars.yml.template": "sm_port: 1\n",
+        "ansible/roles/web/defaults/main.yml": defaults,
+        "ansible/roles/web/tasks/main.yml": "- command: git rev-parse HEAD\n  register: sm_revision\n",
+    }
+    new = '{"a": "{{ sm_port }}", "b": "{{ sm_revision }}"}'
+    around = Surroundings(variables=None if names is None else frozenset(names))
+    history = MemoryHistory({TEMPLATE: "{}", **files}, {TEMPLATE: new, **files})
+    return review_range(history, base="a", head="b", around=around)
+
+
+def test_a_variable_without_a_value_in_the_environment_blocks_and_is_named() -> None:
+    (finding,) = with_environment({"other"}).findings
+    assert finding.severity is Severity.BLOCKING
+    assert "repository: sm_port." in finding.action
+    assert "sm_revision" not in finding.action
+
+
+def test_variables_that_the_environment_or_a_role_has_values_for_are_information() -> None:
+    assert with_environment({"sm_port"}).findings[0].severity is Severity.INFO
+    assert with_environment(set(), defaults="sm_port: 1\n").findings[0].severity is Severity.INFO
+
+
+def test_without_the_environment_a_variable_that_ansible_names_wants_attention() -> None:
+    assert with_environment(None).findings[0].severity is Severity.ATTENTION

@@ -302,6 +302,9 @@ class FakePlaybooks:
     async def configuration(self) -> ConfigurationState:
         return self.state
 
+    async def variables(self) -> frozenset[str]:
+        return frozenset()
+
     async def update_configuration(self) -> ConfigurationState:
         if self.state.dirty:
             raise Refused("The configuration repository is dirty.", hint="commit it")

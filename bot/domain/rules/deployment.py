@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _KEY_FILE = re.compile(r"\.(key|pem|p12|pfx|jks|crt|csr|cer)$|(^|/)id_(rsa|ed25519)$")
 _VARIABLE = re.compile(r"\{\{-?\s*([A-Za-z_][\w.]*)")
+_SET = re.compile(r"^\s*(?:-\s*)?register:\s*([A-Za-z_]\w*)|^\s+([A-Za-z_]\w*)\s*:", re.MULTILINE)
 _DEFINED = re.compile(r"^\s*#?\s*([A-Za-z_]\w*)\s*:", re.MULTILINE)
 _CONFIGURED = re.compile(r"^\s*[\"']?([A-Za-z_]\w*)[\"']?\s*:", re.MULTILINE)
 _SECRET = re.compile(r"password|passwd|secret|token|api_?key|private|credential|access_key", re.IGNORECASE)
@@ -45,7 +46,8 @@ def _template(change: Change, reading: Reading, known: set[str]) -> Finding:
     before, after = reading.before(change) or "", reading.after(change) or ""
     variables = sorted(set(_VARIABLE.findall(after)) - set(_VARIABLE.findall(before)))
     settings = sorted(set(_CONFIGURED.findall(after)) - set(_CONFIGURED.findall(before)))
-    missing = [name for name in variables if name.split(".", 1)[0] not in known]
+    given = reading.around.variables
+    missing = [name for name in variables if name.split(".", 1)[0] not in (known if given is None else known | given)]
     parts = [
         _listed("new variables", variables),
         _listed("new settings", settings),
@@ -54,8 +56,10 @@ def _template(change: Change, reading: Reading, known: set[str]) -> Finding:
     detail = "; ".join(part for part in parts if part) or f"{finding.detail}, with no new name"
     if not variables:
         return replace(finding, detail=detail, severity=Severity.INFO if not settings else finding.severity)
-    action = f"Give the environment's configuration repository: {', '.join(variables[:_MOST])}."
-    if missing:
+    if given is not None and not missing:
+        return replace(finding, detail=detail, action="The environment has a value for each.", severity=Severity.INFO)
+    action = f"Give the environment's configuration repository: {', '.join((missing if given else variables)[:_MOST])}."
+    if missing and given is None:
         action += f" Not even Ansible's templates define {', '.join(missing[:_MOST])}."
     return replace(finding, detail=detail, action=action, severity=Severity.BLOCKING if missing else finding.severity)
 
@@ -94,14 +98,22 @@ def _listed(what: str, names: list[str]) -> str:
 
 
 def _defined(reading: Reading) -> set[str]:
-    """Every variable that Ansible's own templates and defaults define in the head."""
+    """Every variable that Ansible's own templates, defaults and tasks define in the head."""
     if not any(Kind.CONFIG_TEMPLATE in paths.kinds(change) for change in reading.span.changes):
         return set()
     found: set[str] = set()
     for path, blob in reading.files(commit=reading.new, under="ansible").items():
+        if reading.around.variables is not None and path.startswith("ansible/aws/templates/"):
+            continue  # what the environment should have is no proof where it is known what it has
         if _is_variables(path) and path.endswith((".yml", ".yaml", ".template")):
             if blob not in _NAMES:
                 _NAMES[blob] = frozenset(_DEFINED.findall(reading.blob(blob, path)))
+            found |= _NAMES[blob]
+        elif "/tasks/" in path and path.endswith((".yml", ".yaml")):
+            if blob not in _NAMES:
+                text = reading.blob(blob, path)
+                pairs = _SET.findall(text) if "register" in text or "set_fact" in text else []
+                _NAMES[blob] = frozenset(name for pair in pairs for name in pair if name)
             found |= _NAMES[blob]
     return found
 

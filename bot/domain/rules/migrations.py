@@ -11,6 +11,7 @@ from bot.domain.findings import Finding, Kind, Severity
 from bot.domain.rules import elasticsearch, es_files, migration_sql, paths
 from bot.domain.rules.es_flow import ANNOTATION, DATASET
 from bot.domain.rules.migration_sql import Effect, Weight
+from bot.domain.rules.reading import LARGE_TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from bot.domain.rules.es_documents import Documents, Field
     from bot.domain.rules.reading import Reading
 
-# Tables with tens of millions of rows: reading one takes longer than the minute that a silent deployment may be away.
-LARGE_TABLES = frozenset({"annotation", "iso_image_metrics", "coloc_annotation", "ion"})
 _MIGRATIONS = (Kind.GRAPHQL_MIGRATION, Kind.ENGINE_MIGRATION, Kind.ENGINE_SCRIPT)
 _ON_THE_TABLE = (Weight.SCAN, Weight.REWRITE)
 _MOST_EFFECTS = 8
@@ -30,8 +29,9 @@ _ENTITY = re.compile(r"@Entity\((?:['\"](\w+)['\"])?[^)]*\)\s*export class (\w+)
 
 @dataclass(slots=True)
 class _Ahead:
-    """What the automatic migrations of a range have made by the time that something is run by hand."""
+    """What the automatic migrations of a range have made by the time that something is run by hand; and which tables are large."""
 
+    large: frozenset[str] = LARGE_TABLES
     tables: set[str] = field(default_factory=set)
     columns: set[tuple[str, str]] = field(default_factory=set)
     renamed: set[tuple[str, str]] = field(default_factory=set)
@@ -45,14 +45,16 @@ def findings(reading: Reading) -> Iterator[Finding]:
         for kind in paths.kinds(change)
         if kind in _MIGRATIONS
     ]
-    ahead = _ahead([effects for kind, _, effects in read if kind is Kind.GRAPHQL_MIGRATION])
+    ahead = _ahead(
+        reading.around.large_tables, [effects for kind, _, effects in read if kind is Kind.GRAPHQL_MIGRATION]
+    )
     created = frozenset(ahead.tables)
     if ahead.tables and any(kind is Kind.ENGINE_MIGRATION for kind, _, _ in read):
         ahead.tables -= _known_before(reading)
     needs = _needs(reading) if any(kind is Kind.ENGINE_MIGRATION for kind, _, _ in read) else set()
     for kind, change, effects in read:
         if kind is Kind.GRAPHQL_MIGRATION:
-            yield _automatic(change, effects, created)
+            yield _automatic(change, effects, created, reading.around.large_tables)
         else:
             yield _manual(kind, change, effects, ahead, needs)
     rewritten = {
@@ -68,8 +70,8 @@ def findings(reading: Reading) -> Iterator[Finding]:
         yield from _stale(reading, rewritten)
 
 
-def _ahead(migrations: list[list[Effect]]) -> _Ahead:
-    found = _Ahead()
+def _ahead(large: frozenset[str], migrations: list[list[Effect]]) -> _Ahead:
+    found = _Ahead(large)
     for effect in (effect for effects in migrations for effect in effects):
         if effect.verb == "creates":
             found.tables.add(effect.table)
@@ -104,11 +106,11 @@ def _snake(name: str) -> str:
 # -- by itself
 
 
-def _automatic(change: Change, effects: list[Effect], created: frozenset[str]) -> Finding:
+def _automatic(change: Change, effects: list[Effect], created: frozenset[str], large: frozenset[str]) -> Finding:
     """TypeORM runs it when sm-graphql starts: until it is done, the API is away."""
-    slow = [effect for effect in effects if _is_slow(effect, created, automatic=True)]
+    slow = [effect for effect in effects if _is_slow(effect, large - created, automatic=True)]
     finding = replace(
-        paths.plain(Kind.GRAPHQL_MIGRATION, change), detail=_summary(effects), severity=_severity(effects, slow)
+        paths.plain(Kind.GRAPHQL_MIGRATION, change), detail=_summary(effects, large), severity=_severity(effects, slow)
     )
     if not slow:
         return _with_line(finding, effects)
@@ -119,10 +121,10 @@ def _automatic(change: Change, effects: list[Effect], created: frozenset[str]) -
     )
 
 
-def _is_slow(effect: Effect, new_tables: AbstractSet[str], *, automatic: bool) -> bool:
+def _is_slow(effect: Effect, large: AbstractSet[str], *, automatic: bool) -> bool:
     weights = (*_ON_THE_TABLE, Weight.ROWS) if automatic else _ON_THE_TABLE
     adds = effect.verb.startswith(("adds rows", "indexes, others"))
-    return effect.table in LARGE_TABLES and effect.table not in new_tables and effect.weight in weights and not adds
+    return effect.table in large and effect.weight in weights and not adds
 
 
 def _severity(effects: list[Effect], slow: list[Effect]) -> Severity:
@@ -140,16 +142,18 @@ def _manual(kind: Kind, change: Change, effects: list[Effect], ahead: _Ahead, ne
     if kind is Kind.ENGINE_SCRIPT:
         is_schema = change.path.endswith(".sql")
         return replace(
-            finding, manual=not is_schema, detail=f"A new script. {_summary(effects)}" if effects else "A new script."
+            finding,
+            manual=not is_schema,
+            detail=f"A new script. {_summary(effects, ahead.large)}" if effects else "A new script.",
         )
-    return replace(finding, detail=_summary(effects), downtime=_downtime(effects, ahead, needs))
+    return replace(finding, detail=_summary(effects, ahead.large), downtime=_downtime(effects, ahead, needs))
 
 
 def _downtime(effects: list[Effect], ahead: _Ahead, needs: set[tuple[str, str]]) -> str:
     """Why a migration by hand cannot run beside the old code, nor the new code without it; empty if it can."""
     own = {effect.table for effect in effects if effect.verb == "creates"}
     for effect in effects:
-        if _is_slow(effect, ahead.tables | own, automatic=False):
+        if _is_slow(effect, ahead.large - ahead.tables - own, automatic=False):
             return f"{effect}, by hand: a large table is locked meanwhile"
         if effect.breaks_old and effect.table not in own:
             return f"{effect}, by hand: the old code cannot work after it, nor the new one before"
@@ -248,8 +252,8 @@ def _objects(documents: Documents) -> dict[str, str]:
 # -- words
 
 
-def _summary(effects: list[Effect]) -> str:
-    texts = list(dict.fromkeys(f"{effect}{' [large]' if effect.table in LARGE_TABLES else ''}" for effect in effects))
+def _summary(effects: list[Effect], large: frozenset[str]) -> str:
+    texts = list(dict.fromkeys(f"{effect}{' [large]' if effect.table in large else ''}" for effect in effects))
     more = f", and {len(texts) - _MOST_EFFECTS} more" if len(texts) > _MOST_EFFECTS else ""
     return (", ".join(texts[:_MOST_EFFECTS]) + more).strip() + "." if texts else "Its source shows no SQL: read it."
 

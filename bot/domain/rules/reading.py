@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bot.domain.changes import Change, History, Range, Status
@@ -10,11 +11,27 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 
+# Tables with tens of millions of rows: reading one takes longer than the minute that a silent deployment may be away.
+LARGE_TABLES = frozenset({"annotation", "iso_image_metrics", "coloc_annotation", "ion"})
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What no repository of code tells: which tables are large, and the names of variables that the environment has values for.
+
+    ``variables`` is None where the configuration repository was not read.
+    """
+
+    large_tables: frozenset[str] = LARGE_TABLES
+    variables: frozenset[str] | None = None
+
+
 class Reading:
     """A range while it is being reviewed. Rules add to ``blind_spots`` what they could not see, to ``remarks`` asides."""
 
-    def __init__(self, history: History, span: Range) -> None:
+    def __init__(self, history: History, span: Range, around: Surroundings | None = None) -> None:
         self.span = span
+        self.around = around or Surroundings()
         self.old = span.merge_base or span.base.sha
         self.new = span.head.sha
         self.blind_spots: list[str] = []
