@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 Told = set[tuple[Kind, str]]
-relaxed = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+MORE = int(os.environ.get("RULES_EXAMPLES", "60"))
+relaxed = settings(max_examples=MORE, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def told(old: Exporter, new: Exporter, *, first: Layout, second: Layout) -> Told:
@@ -93,7 +95,40 @@ def with_new_mapped_field(exporter: Exporter) -> tuple[Exporter, Told]:
     return new, {(Kind.ES_FIELD_ADDED, "prob")}
 
 
+def with_other_condition(exporter: Exporter) -> tuple[Exporter, Told]:
+    branch = Write("level", "doc['msm'] * 3", "branch")
+    return replace(exporter, writes=(*exporter.writes, branch)), {(Kind.ES_FIELD_ADDED, "level")}
+
+
+def with_nested_part(exporter: Exporter) -> tuple[Exporter, Told]:
+    new = Write("summary", "{'deep': doc['msm']}", "nested")
+    told = {(Kind.ES_FIELD_ADDED, "summary.inner.deep"), (Kind.ES_FIELD_ADDED, "summary.other")}
+    return replace(exporter, writes=(*exporter.writes, new)), told
+
+
+def with_renamed_column(exporter: Exporter) -> tuple[Exporter, Told]:
+    kept = {("adduct" if name == "fdr" else name): value for name, value in exporter.columns.items()}
+    writes = tuple(replace(each, value=each.value.replace("doc['fdr']", "doc['adduct']")) for each in exporter.writes)
+    told = {(Kind.ES_FIELD_REMOVED, "fdr"), (Kind.ES_FIELD_ADDED, "adduct")}
+    return replace(exporter, columns=kept, writes=writes), told
+
+
+def without_mapping(exporter: Exporter) -> tuple[Exporter, Told]:
+    kept = {name: value for name, value in exporter.mapping.items() if name != "msm"}
+    return replace(exporter, mapping=kept), {(Kind.ES_MAPPING_CHANGED, "msm")}
+
+
+def without_write(exporter: Exporter) -> tuple[Exporter, Told]:
+    kept = tuple(write for write in exporter.writes if write.name != "mz")
+    return replace(exporter, writes=kept), {(Kind.ES_FIELD_REMOVED, "mz")}
+
+
 EDITS = [
+    with_other_condition,
+    with_nested_part,
+    with_renamed_column,
+    without_mapping,
+    without_write,
     with_column,
     without_column,
     with_bare_column,
@@ -108,7 +143,7 @@ EDITS = [
 ]
 
 
-@settings(relaxed, max_examples=150)
+@settings(relaxed, max_examples=MORE * 2)
 @given(exporters, layouts, layouts, st.sampled_from(EDITS))
 def test_an_edit_that_matters_is_told_however_the_module_is_rearranged(
     exporter: Exporter, first: Layout, second: Layout, edit: Callable[[Exporter], tuple[Exporter, Told]]
