@@ -62,11 +62,16 @@ def _findings(review: Review, truth: Mapping[str, Any]) -> Iterator[str]:
         yield f"es_export_touched: {touched}, not {truth['es_export_touched']}"
     risks = [risk["field"] for risk in truth.get("graphql_nonnull_risks", ()) if risk["change"] == "added"]
     yield from _sets(Kind.GRAPHQL_NON_NULL.value, _subjects(review, Kind.GRAPHQL_NON_NULL), risks)
+    places = {finding.subject: finding.index for finding in review.of_kind(Kind.ES_FIELD_ADDED)}
+    for entry in truth.get("es_fields_added", ()):
+        ours = places.get(entry["field"])
+        if ours is not None and entry.get("index") not in (None, ours):
+            yield f"index of {entry['field']}: {ours}, not {entry['index']}"
     needed = {finding.subject: finding.needed_by_new_code for finding in review.of_kind(Kind.ES_FIELD_ADDED)}
     for entry in truth.get("es_fields_added", ()):
-        ours = needed.get(entry["field"])
-        if ours is not None and ours != entry["needed_by_new_code"]:
-            yield f"needed_by_new_code of {entry['field']}: {ours}, not {entry['needed_by_new_code']}"
+        judged = needed.get(entry["field"])
+        if judged is not None and judged != entry["needed_by_new_code"]:
+            yield f"needed_by_new_code of {entry['field']}: {judged}, not {entry['needed_by_new_code']}"
 
 
 def _values(review: Review, prose: Sequence[str]) -> Iterator[str]:

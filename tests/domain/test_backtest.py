@@ -153,4 +153,7 @@ def test_every_range_of_metaspace_has_a_review_with_reasons_and_all_its_pull_req
             for subject in subjects
             if subject.rstrip().endswith(")") and "(#" in subject
         }
-        assert squashed <= {str(pull["number"]) for pull in entry["pull_requests"]}
+        merged = {
+            subject.split("#", 1)[1].split()[0] for subject in subjects if subject.startswith("Merge pull request #")
+        }
+        assert squashed | merged == {str(pull["number"]) for pull in entry["pull_requests"]}

@@ -213,6 +213,11 @@ SAME = {
         ),
         ("masses(doc['ion'])", "masses(ion)"),
     ),
+    "a module imported whole": (
+        ("from sm.engine.formulas import ion_of, masses", "from sm.engine import formulas"),
+        ("ion_of(", "formulas.ion_of("),
+        ("masses(", "formulas.masses("),
+    ),
     "a walrus": (
         ("ion_of(doc['formula'],", "ion_of((formula := doc['formula']),"),
         ("molecules[doc['formula']]", "molecules[formula]"),
@@ -410,6 +415,17 @@ OTHER = {
     "popped in a loop": (
         (DB, DB + "            for k in ('adduct', 'annotation_id'):\n                doc.pop(k)\n"),
         {(REMOVED, "adduct"), (REMOVED, "annotation_id")},
+    ),
+    "popped after it was copied": (
+        (
+            "            self._add_ds_fields(doc, ds_doc)\n",
+            "            self._add_ds_fields(doc, ds_doc)\n            doc.pop('ds_name')\n",
+        ),
+        {(REMOVED, "ds_name")},
+    ),
+    "names made of numbers": (
+        (DB, DB + "            for level in (5, 10):\n                doc[f'n_{level}'] = 1\n"),
+        {(ADDED, "n_5"), (ADDED, "n_10")},
     ),
     "popped if there": (
         (DB, DB + "            if 'adduct' in doc:\n                del doc['adduct']\n"),

@@ -64,6 +64,16 @@ def test_a_field_fed_from_elasticsearch_without_fallback_wants_attention() -> No
     assert "not proved" in bare.findings[0].detail
 
 
+def test_a_resolver_of_another_type_is_no_evidence() -> None:
+    schema = "type Adduct { id: ID! }\n" + BASE
+    found = review(
+        schema, schema.replace("type Adduct {", "type Adduct { name: String! "), "  name: (hit) => hit._source.name,\n"
+    )
+    (finding,) = found.of_kind(Kind.GRAPHQL_NON_NULL)
+    assert finding.severity is Severity.INFO
+    assert "No resolver was seen" in finding.detail
+
+
 def test_breaking_and_tightened_parts_are_remarks() -> None:
     new = (
         BASE.replace("  mz: Float\n", "  mz: Float!\n")

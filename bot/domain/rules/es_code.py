@@ -166,7 +166,7 @@ class Code:
                 return self._filled_in(self.text(left, depth + 1), right, depth)
             case ast.JoinedStr(values=values):
                 parts = [value.value if isinstance(value, ast.FormattedValue) else value for value in values]
-                return "".join(self.text(each, depth + 1) or UNKNOWN for each in parts)
+                return "".join(self._shown(each, depth + 1) for each in parts)
             case ast.Call() if (own := self.called(node, "")) and (returned := self.only_return(own)) is not None:
                 return self.text(returned, depth + 1)
             case ast.Call(func=ast.Attribute(value=holder, attr=attr)) if attr in (
@@ -180,6 +180,12 @@ class Code:
                 return self.text(inner, depth + 1)
             case _:
                 return None
+
+    def _shown(self, part: ast.expr, depth: int) -> str:
+        """A part of an f-string."""
+        if isinstance(part, ast.Constant):
+            return str(part.value)
+        return self.text(part, depth) or UNKNOWN
 
     def _text_of_call(self, call: ast.Call, inner: ast.expr, method: str, depth: int) -> str | None:
         text = self.text(inner, depth)

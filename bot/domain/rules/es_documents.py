@@ -98,7 +98,8 @@ def read(tree: ast.Module) -> Documents:
         found = fields[write.role].setdefault(write.name, Field(write.name, write.line))
         found.writes.append(write)
     skips = collector.skips
-    return Documents(code, flow, fields, skips is not None, skips or frozenset(), columns)
+    taken_out = {gone.name for gone in collector.removals if gone.role == ANNOTATION}
+    return Documents(code, flow, fields, skips is not None, (skips or frozenset()) | taken_out, columns)
 
 
 def _standing(expression: ast.expr, code: Code) -> ast.expr:

@@ -43,6 +43,8 @@ class Pairs:
                 yield from self.of(element)
             case ast.List(elts=elements):
                 yield from (pair for element in elements for pair in self.of(element))
+            case ast.BoolOp(values=values):
+                yield from (pair for value in values for pair in self.of(value))
             case ast.IfExp(body=one, orelse=other) | ast.BinOp(left=one, op=ast.BitOr(), right=other):
                 yield from (*self.of(one), *self.of(other))
             case _:

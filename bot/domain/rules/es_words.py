@@ -129,6 +129,10 @@ class Words:
                 return repr(value)
             case ast.BoolOp(op=op, values=values) if scope.asked:
                 return f"{type(op).__name__}({', '.join(sorted(self._say(value, scope) for value in values))})"
+            case ast.Attribute(value=ast.Name(id=name), attr=attr) if self._code.imports.get(name, "").startswith(
+                _OWN_PACKAGE
+            ):
+                return attr  # however the module is imported
             case ast.Attribute(value=ast.Name(id=("self" | "cls") as owner), attr=attr):
                 constant = self._code.constants.get(attr)
                 return self._say(constant, scope) if constant is not None else f"{owner}.{attr}"

@@ -86,13 +86,20 @@ def required_filters(field: str, code: tuple[_Source, ...]) -> Iterator[Read]:
 
 
 def resolvers(type_field: str, code: tuple[_Source, ...]) -> Iterator[tuple[str, int, str]]:
-    """(path, line, text) of places that give a GraphQL field its value: ``name(…) {``, ``name: …``."""
-    name = type_field.rsplit(".", 1)[-1]
+    """(path, line, text) of places that give a GraphQL field its value: ``name(…) {``, ``name: …``, where its type is resolved."""
+    kind, name = type_field.rsplit(".", 1)
     pattern = re.compile(rf"^\s*(?:async\s+)?['\"]?{re.escape(name)}['\"]?\s*(?::|\()")
     for source in code:
-        for number, line in source.naming(name):
+        for number, line in source.naming(name) if _resolves(source.path, kind) else ():
             if pattern.search(line):
                 yield source.path, number + 1, "\n".join(source.lines[number : number + 6])
+
+
+def _resolves(path: str, kind: str) -> bool:
+    """Whether a file is where a type's fields get their values: its own, its module's, or the one file that once held all."""
+    *_, folder, _, name = f"//{path}".rsplit("/", 3)
+    stem = name.split(".", 1)[0]
+    return stem in (kind, "resolvers") or kind.casefold() in (folder.casefold(), path.rsplit("/", 2)[-2].casefold())
 
 
 def has_fallback(text: str) -> bool:
