@@ -72,9 +72,16 @@ _BUG = re.compile(
     r"\b(fix(e[sd])?|fixing|bugs?|bugfix(es)?|hotfix|errors?|broken|crash(es)?|typos?|regressions?|workaround|wrong)\b",
     re.IGNORECASE,
 )
-_LINE = re.compile(r"^\s*>?\s*\[(?P<kind>[\w ]+)\]\s*(?P<title>.*?)\s*(?:#(?P<number>\d+))?\s*$")
-_KINDS = {"task": NoteKind.TASK, "bug": NoteKind.BUG, "deps": NoteKind.DEPENDABOT, "dependabot": NoteKind.DEPENDABOT}
-_BUG_LABELS = frozenset({"bug", "bugfix", "hotfix"})
+_LINE = re.compile(
+    r"^\s*>?\s*\[(?P<kind>[\w ]+)\]\s*(?P<title>.*?)\s*(?:(?<=\s)\(?#(?P<number>\d{1,9})\)?)?\s*$", re.ASCII
+)
+_KINDS = {
+    **dict.fromkeys(("task", "feat"), NoteKind.TASK),
+    **dict.fromkeys(("bug", "bugs", "fix", "hotfix"), NoteKind.BUG),
+    **dict.fromkeys(("dependabot", "deps"), NoteKind.DEPENDABOT),
+}
+_BUG_LABELS = frozenset({"bug", "bugfix", "hotfix", "regression"})
+_TASK_LABELS = frozenset({"enhancement", "feature", "improvement", "task"})
 _DEPENDENCY_LABELS = frozenset({"dependencies", "dependabot"})
 _LONGEST_TITLE = 200
 
@@ -91,28 +98,51 @@ def draft_all(pulls: Sequence[Titled]) -> list[Note]:
     return sorted(notes, key=lambda note: order.index(note.kind))
 
 
-def kind_of(title: str, labels: Iterable[str] = ()) -> NoteKind:
-    """Labels decide; then a dependency's title; then the words of a repair. Everything else is a task."""
-    named = {label.casefold() for label in labels}
-    if named & _DEPENDENCY_LABELS or _DEPENDENCY_TYPE.match(title) or _DEPENDENCY.search(title):
+def kind_of(title: str, labels: Iterable[str] = (), issue_labels: Iterable[str] = ()) -> NoteKind:
+    """A dependency first, by label or title; then the labels of pull request and issue; then prefix and words of the title.
+
+    Everything else is a task.
+    """
+    own, issue = _names(labels), _names(issue_labels)
+    if own & _DEPENDENCY_LABELS or _DEPENDENCY_TYPE.match(title) or _DEPENDENCY.search(title):
         return NoteKind.DEPENDABOT
+    for named in (own, issue):
+        if named & _BUG_LABELS:
+            return NoteKind.BUG
+        if named & _TASK_LABELS:
+            return NoteKind.TASK
     prefix = _PREFIX.match(_COMPONENT.sub("", title))
-    if named & _BUG_LABELS or (prefix and prefix["type"].casefold().startswith(("fix", "bug", "hotfix"))):
+    if prefix and prefix["type"].casefold().startswith(("fix", "bug", "hotfix")):
         return NoteKind.BUG
     if prefix and prefix["type"].casefold().startswith(("feat", "task")):
         return NoteKind.TASK
     return NoteKind.BUG if _BUG.search(title) else NoteKind.TASK
 
 
+def kind_named(word: str) -> NoteKind | None:
+    """The kind that a word between brackets means, in today's vocabulary or an older one; None for another word."""
+    return _KINDS.get(word.strip().casefold())
+
+
 def clean(title: str) -> str:
     """A title in users' words: without number, component, branch-like prefix and control characters; first letter large."""
-    text = " ".join("".join(char if char.isprintable() else " " for char in title).split())
-    text = _NUMBER.sub("", text)
+    text = _NUMBER.sub("", plain(title))
     for pattern in (_COMPONENT, _PREFIX, _COMPONENT):
         text = pattern.sub("", text, count=1)
-    text = text.strip().rstrip(".").strip() or _NUMBER.sub("", title).strip() or "(no title)"
-    text = text if len(text) <= _LONGEST_TITLE else text[: _LONGEST_TITLE - 1].rstrip() + "…"
-    return text[0].upper() + text[1:]
+    text = text.strip().rstrip(".").strip() or _NUMBER.sub("", plain(title)).strip() or "(no title)"
+    return text_of(text)
+
+
+def text_of(text: str) -> str:
+    """What somebody wrote, as the text of one line: no control characters, not too long, first letter large."""
+    line = plain(text)
+    line = line if len(line) <= _LONGEST_TITLE else line[: _LONGEST_TITLE - 1].rstrip() + "…"
+    return line[:1].upper() + line[1:]
+
+
+def plain(text: str) -> str:
+    """Any text on one line, with single spaces and nothing that does not print."""
+    return " ".join("".join(char if char.isprintable() else " " for char in text).split())
 
 
 def tag_message(notes: Sequence[Note]) -> str:
@@ -128,10 +158,19 @@ def line(note: Note) -> str:
 
 def parse(message: str) -> list[Note]:
     """The notes of a tag message, tolerant of its older forms; lines of another form are no notes."""
-    notes = []
-    for text in message.splitlines():
-        match = _LINE.match(text)
-        kind = _KINDS.get(match["kind"].strip().casefold()) if match else None
-        if match and kind and match["title"]:
-            notes.append(Note(kind, match["title"], int(match["number"]) if match["number"] else None))
-    return notes
+    return [note for text in message.splitlines() if (note := parse_line(text))]
+
+
+def parse_line(text: str) -> Note | None:
+    """Read one line such as ``[Bug] Colours #12``; None for another form."""
+    match = _LINE.match(text)
+    kind = kind_named(match["kind"]) if match else None
+    if not match or not kind or not match["title"]:
+        return None
+    return Note(kind, match["title"], int(match["number"]) if match["number"] else None)
+
+
+def _names(labels: Iterable[str]) -> set[str]:
+    """Labels without their group and their emoji: ``type: bug``, ``kind/bug`` and ``bug :beetle:`` all say bug."""
+    bare = (re.sub(r":\w+:", "", label).casefold() for label in labels)
+    return {re.split(r"[:/]", label)[-1].strip() for label in bare}

@@ -74,6 +74,25 @@ class PullRequestInfo:
     url: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class IssueInfo:
+    """An issue as GitHub has it."""
+
+    number: int
+    title: str
+    labels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedRelease:
+    """A release on GitHub, published for a tag; not a draft, which only its makers see."""
+
+    tag: str
+    title: str
+    body: str
+    url: str = ""
+
+
 class JobState(StrEnum):
     """A job on a server. ``lost``: it was started, wrote no exit status, and its process is gone."""
 

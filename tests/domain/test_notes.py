@@ -42,6 +42,9 @@ def test_titles_are_cleaned(title: str, expected: str) -> None:
         ("Mono mass", (), NoteKind.TASK),
         ("Bump version of python-client", (), NoteKind.TASK),
         ("feat: error pages", (), NoteKind.TASK),
+        ("Fix pages", ("type: enhancement",), NoteKind.TASK),
+        ("Pages", ("kind/bug :beetle:",), NoteKind.BUG),
+        ("Pages", ("debugging",), NoteKind.TASK),
     ],
 )
 def test_the_kind_of_a_line(title: str, labels: tuple[str, ...], kind: NoteKind) -> None:
@@ -71,6 +74,15 @@ def test_what_was_written_is_read_again(notes: list[Note]) -> None:
 
 def test_older_vocabulary_is_understood() -> None:
     assert parse("> Release notes:\n> [Deps] Bump x #1\n[Story] no\n") == [Note(NoteKind.DEPENDABOT, "Bump x", 1)]
+
+
+def test_the_forms_of_newer_tags_are_understood() -> None:
+    message = "> Release notes:\n>[Bug] [ES] fixed phrase filter (#1393)\n>   [Fix] x (#2)\n>   [Feat] Support C#5\n>   [Task] #7\n"
+    assert parse(message) == [
+        Note(NoteKind.BUG, "[ES] fixed phrase filter", 1393),
+        Note(NoteKind.BUG, "x", 2),
+        Note(NoteKind.TASK, "Support C#5"),
+    ]
 
 
 def test_most_kinds_agree_with_what_people_wrote() -> None:
