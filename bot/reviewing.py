@@ -47,7 +47,7 @@ def review_range(
         pull_requests=pulls,
         findings=findings,
         strategy=recommend(findings),
-        version=_propose(history, span, findings),
+        version=_propose(history, reading, findings),
         notes=tuple(notes.draft_all(pulls)),
         blind_spots=tuple(dict.fromkeys((*span.blind_spots, *reading.blind_spots))),
         remarks=tuple(dict.fromkeys((*_lost(span), *paths.remarks(span.changes), *reading.remarks))),
@@ -68,8 +68,8 @@ def _lost(span: Range) -> Iterator[str]:
         yield f"{span.head.ref} lacks {len(span.lacking) - _MOST_LACKING} more commits of {span.base.ref}"
 
 
-def _propose(history: History, span: Range, findings: tuple[Finding, ...]) -> VersionProposal:
+def _propose(history: History, reading: Reading, findings: tuple[Finding, ...]) -> VersionProposal:
     """A patch on the version that base stands at: minor and major are declared by a person, never found in a diff."""
-    current = history.version_at(commit=span.base.sha)
+    current = history.version_at(commit=reading.span.base.sha)
     proposed = current.next(Bump.PATCH) if current else None
-    return VersionProposal(current, proposed, Bump.PATCH, tuple(milestones.candidates(span, findings)))
+    return VersionProposal(current, proposed, Bump.PATCH, tuple(milestones.candidates(reading, findings)))

@@ -66,12 +66,18 @@ class Version:
 
 
 def accept(proposed: str, *, existing: Iterable[Version]) -> Version:
-    """The version a person chose, if it may be the next one.
+    """The version a person chose, as three numbers or as the bump itself (``minor``), if it may be the next one.
 
     It must be new, and one bump away from the newest version there is. Raises WrongUse, with the versions that would do.
     """
-    version, taken = Version.parse(proposed), set(existing)
+    taken = set(existing)
     newest = max(taken, default=None)
+    word = proposed.strip().casefold()
+    if word in set(Bump):
+        if newest is None:
+            raise WrongUse(f"There is no version yet to take the next {word} of.", hint="three numbers, as in 1.0.0")
+        return newest.next(Bump(word))
+    version = Version.parse(proposed)
     if version in taken:
         raise WrongUse(f"{version} exists already.", hint=_choices(newest))
     if newest is not None and newest.bump_to(version) is None:
@@ -80,5 +86,10 @@ def accept(proposed: str, *, existing: Iterable[Version]) -> Version:
     return version
 
 
+def possible(newest: Version | None) -> dict[Bump, Version]:
+    """The versions that may come next, by the bump that leads there; none where there is no version yet."""
+    return {bump: newest.next(bump) for bump in Bump} if newest else {}
+
+
 def _choices(newest: Version | None) -> str:
-    return "one of " + ", ".join(str(newest.next(bump)) for bump in Bump) if newest else "any version"
+    return "one of " + ", ".join(str(one) for one in possible(newest).values()) if newest else "any version"

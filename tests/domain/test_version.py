@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.domain.errors import WrongUse
-from bot.domain.version import Bump, Version, accept
+from bot.domain.version import Bump, Version, accept, possible
 
 versions = st.builds(Version, *[st.integers(0, 999)] * 3)
 
@@ -43,3 +43,22 @@ def test_versions_that_exist_or_jump_are_refused_with_the_choices(text: str, wor
     with pytest.raises(WrongUse, match=word) as caught:
         accept(text, existing=[Version(1, 8, 9), Version(1, 8, 10)])
     assert caught.value.hint == "one of 1.8.11, 1.9.0, 2.0.0"
+
+
+@pytest.mark.parametrize(("word", "expected"), [("minor", "1.9.0"), (" Major ", "2.0.0"), ("patch", "1.8.11")])
+def test_a_bump_may_be_named_instead_of_its_numbers(word: str, expected: str) -> None:
+    assert str(accept(word, existing=[Version(1, 8, 9), Version(1, 8, 10)])) == expected
+
+
+def test_the_first_version_is_named_by_its_numbers() -> None:
+    assert accept("0.1.0", existing=[]) == Version(0, 1, 0)
+    with pytest.raises(WrongUse, match="no version yet"):
+        accept("minor", existing=[])
+    assert possible(None) == {}
+
+
+@pytest.mark.parametrize("text", ["1.9.11", "1.11.0", "3.0.0"])
+def test_no_version_is_jumped_over(text: str) -> None:
+    with pytest.raises(WrongUse, match=r"jumps from 1\.9\.9") as caught:
+        accept(text, existing=[Version(1, 9, 9)])
+    assert caught.value.hint == "one of 1.9.10, 1.10.0, 2.0.0"
