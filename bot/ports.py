@@ -20,12 +20,15 @@ if TYPE_CHECKING:
         Chunk,
         CommitInfo,
         ConfigurationState,
+        IssueInfo,
         JobReport,
         JobSpec,
         Look,
         PlaybookEvent,
         Posted,
         Program,
+        PublishedRelease,
+        PullRequestInfo,
         RefUpdate,
         RemoteTag,
         SystemHealth,
@@ -90,6 +93,24 @@ class CodeHost(Protocol):
 
     async def pull_request_authors(self, *, numbers: Sequence[int]) -> Mapping[int, str]:
         """Return the GitHub login of each pull request's author; numbers that GitHub does not know are left out."""
+
+    async def pull_requests(self, *, numbers: Sequence[int]) -> Mapping[int, PullRequestInfo]:
+        """Return the pull requests of these numbers; those that GitHub does not know are left out."""
+
+    async def issues(self, *, numbers: Sequence[int]) -> Mapping[int, IssueInfo]:
+        """Return the issues of these numbers; pull requests, and those that GitHub does not know, are left out."""
+
+    async def published(self, *, tag: str) -> PublishedRelease | None:
+        """Return the release that is published for this tag, or None."""
+
+    async def publish(self, *, tag: str, commit: str, title: str, body: str) -> None:
+        """Publish a release for a tag that is there; `Conflict` when there is one already: never two."""
+
+    async def comments(self, *, number: int) -> Sequence[str] | None:
+        """Return the texts of all comments on a pull request, oldest first; None when GitHub does not know it."""
+
+    async def comment(self, *, number: int, body: str) -> None:
+        """Write a comment on a pull request; `Refused` where GitHub allows none (a locked conversation)."""
 
     def compare_url(self, *, base: str, head: str) -> str: ...
     def commit_url(self, *, sha: str) -> str: ...

@@ -1,8 +1,4 @@
-"""GitHub, by PyGithub in threads: what CI reported for a commit, and who wrote which pull request.
-
-A request has 15 s. Nothing is retried here and no rate limit is slept out: the person is told when GitHub answers again.
-PyGithub is not safe for several threads, so every question gets a client of its own.
-"""
+"""GitHub, by PyGithub in threads: what CI reported, what pull requests and issues say, releases and comments."""
 
 from __future__ import annotations
 
@@ -10,26 +6,28 @@ import asyncio
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from bot.domain.errors import Refused, ReleaseError, Unavailable
-from bot.domain.world import Check, CheckState, PullRequestInfo
-from bot.telemetry import scrub
+from bot.domain.errors import Conflict, Unavailable
+from bot.domain.world import Check, CheckState, IssueInfo, PublishedRelease, PullRequestInfo
+from integrations.githubclient import Client, exists_already
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import github
-    from github.PullRequest import PullRequest
 
     from bot.settings import RepositorySettings
 
-TIMEOUT = 15  # seconds
 _AT_ONCE = 4
+_UNSIGNED = 20  # things to ask about without a token: of 60 questions an hour CI needs some
 _PREFIX = re.compile(r"^ci/circleci:\s*")
-_CLOSES = re.compile(r"\b(?:close[sd]?|fix(?:e[sd])?|resolve[sd]?)\b:?\s+(?:[\w.-]+/[\w.-]+)?#(\d+)", re.IGNORECASE)
-_NEXT = re.compile(r'<([^>]+)>;\s*rel="next"')
-_REMEMBERED = 32  # pages
+# https://docs.github.com/issues/tracking-your-work-with-issues: the words that close an issue
+_CLOSES = re.compile(
+    r"\b(?:close[sd]?|fix(?:e[sd])?|resolve[sd]?)\b:?\s+"
+    r"(?:(?:https?://[\w.-]+/(?P<page>[\w.-]+/[\w.-]+)/issues/)|(?P<slug>[\w.-]+/[\w.-]+)?#)(?P<number>\d{1,9})\b",
+    re.IGNORECASE,
+)
 _NEVER = datetime.min.replace(tzinfo=UTC)
 _T = TypeVar("_T")
 
@@ -43,15 +41,6 @@ _CONCLUSIONS = {
     "stale": CheckState.MISSING,
 }
 _BAD_FIRST = (CheckState.FAILED, CheckState.PENDING, CheckState.MISSING, CheckState.PASSED)
-
-
-@dataclass(frozen=True, slots=True)
-class _Page:
-    """A page of an answer, GitHub's mark of its state, and the address of the page that follows."""
-
-    etag: str
-    data: Any
-    following: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +60,14 @@ class GitHub:
     """Implements `bot.ports.CodeHost`."""
 
     def __init__(self, settings: RepositorySettings) -> None:
-        self._settings = settings
-        self._seen: dict[str, _Page] = {}
+        self._client = Client(settings)
+        self._slug = settings.github
         self._path = f"/repos/{settings.github}"
         self._web = f"{settings.github_web.rstrip('/')}/{settings.github}"
 
     async def checks(self, *, sha: str) -> Sequence[Check]:
         """Read all pages of statuses and check runs; raises `Unavailable` also for a commit that GitHub does not know yet."""
-        return await asyncio.to_thread(self._ask, lambda client: newest(self._reports(client, sha)), f"commit {sha:.8}")
+        return await self._ask(lambda client: newest(self._reports(client, sha)), f"commit {sha:.8}")
 
     async def pull_request_authors(self, *, numbers: Sequence[int]) -> Mapping[int, str]:
         """Ask for each pull request, a few at once."""
@@ -86,12 +75,38 @@ class GitHub:
         return {number: pull.author for number, pull in found.items()}
 
     async def pull_requests(self, *, numbers: Sequence[int]) -> Mapping[int, PullRequestInfo]:
-        """Return the pull requests of these numbers as GitHub has them; unknown ones are left out."""
-        wanted = list(dict.fromkeys(numbers))
-        parts = [part for start in range(_AT_ONCE) if (part := wanted[start::_AT_ONCE])]
-        asked = [asyncio.to_thread(self._ask, lambda c, p=part: self._pulls(c, p), "pull requests") for part in parts]
-        found = {pull.number: pull for pulls in await asyncio.gather(*asked) for pull in pulls}
-        return {number: found[number] for number in wanted if number in found}
+        """Ask for each pull request, a few at once; raises `Unavailable` for many of them without a token."""
+        return await self._each(numbers, "pulls", lambda raw: _pull(raw, self._slug), "pull requests")
+
+    async def issues(self, *, numbers: Sequence[int]) -> Mapping[int, IssueInfo]:
+        """Ask for each issue, as for pull requests."""
+        found = await self._each(numbers, "issues", _issue, "issues")
+        return {number: issue for number, issue in found.items() if isinstance(issue, IssueInfo)}
+
+    async def published(self, *, tag: str) -> PublishedRelease | None:
+        """Look for the release by its tag; GitHub shows no draft there."""
+        address = f"{self._path}/releases/tags/{tag}"
+        return await self._ask(lambda client: self._client.one(client, address, _published), f"release {tag}")
+
+    async def publish(self, *, tag: str, commit: str, title: str, body: str) -> None:
+        """Publish it. GitHub itself refuses a second one for a tag, and would make a tag that is missing at ``commit``."""
+        facts = {"tag_name": tag, "target_commitish": commit, "name": title, "body": body}
+        await self._ask(
+            lambda client: _publish(client, f"{self._path}/releases", facts), f"release {tag}", writing=True
+        )
+
+    async def comments(self, *, number: int) -> Sequence[str] | None:
+        """Read all pages of them."""
+        return await self._ask(lambda client: self._comments(client, number), f"comments of #{number}")
+
+    async def comment(self, *, number: int, body: str) -> None:
+        """Write it; nothing tells GitHub that it is there already, so look first."""
+        address, facts = f"{self._path}/issues/{number}/comments", {"body": body}
+        await self._ask(
+            lambda client: client.requester.requestJsonAndCheck("POST", address, input=facts),
+            f"a comment on #{number}",
+            writing=True,
+        )
 
     def compare_url(self, *, base: str, head: str) -> str:
         """Return the page that compares two commits."""
@@ -101,93 +116,44 @@ class GitHub:
         """Return the page of a commit."""
         return f"{self._web}/commit/{sha}"
 
+    async def _ask(self, question: Callable[[github.Github], _T], what: str, *, writing: bool = False) -> _T:
+        return await asyncio.to_thread(self._client.ask, question, what, writing=writing)
+
+    async def _each(self, numbers: Sequence[int], kind: str, keep: Callable[[Any], _T], what: str) -> Mapping[int, _T]:
+        """Ask for each number, a few at once; numbers that GitHub does not know are left out."""
+        wanted = list(dict.fromkeys(numbers))
+        if len(wanted) > _UNSIGNED and not self._client.signed_in:
+            raise Unavailable(
+                f"Without a token GitHub is not asked about {len(wanted)} {what}: it allows 60 questions an hour.",
+                hint="set RELEASEBOT_REPOSITORY__GITHUB_TOKEN",
+            )
+
+        def some(client: github.Github, part: Sequence[int]) -> list[tuple[int, _T]]:
+            found = ((number, self._client.one(client, f"{self._path}/{kind}/{number}", keep)) for number in part)
+            return [(number, one) for number, one in found if one is not None]
+
+        parts = [part for start in range(_AT_ONCE) if (part := wanted[start::_AT_ONCE])]
+        asked = [self._ask(lambda client, mine=part: some(client, mine), what) for part in parts]  # type: ignore[misc]  # mypy infers no type for a lambda's default
+        found = dict(pair for pairs in await asyncio.gather(*asked) for pair in pairs)
+        return {number: found[number] for number in wanted if number in found}
+
     # -- the same, blocking
 
     def _reports(self, client: github.Github, sha: str) -> Iterator[_Report]:
         commit = f"{self._path}/commits/{sha}"
-        for page in self._pages(client, f"{commit}/statuses"):
+        for page in self._client.pages(client, f"{commit}/statuses"):
             yield from map(_from_status, page)
-        for page in self._pages(client, f"{commit}/check-runs?filter=latest"):
+        for page in self._client.pages(client, f"{commit}/check-runs?filter=latest"):
             yield from map(_from_run, page["check_runs"])
 
-    def _pages(self, client: github.Github, address: str) -> Iterator[Any]:
-        """Yield each page's JSON. What GitHub says is unchanged comes from memory, and does not use up the rate limit."""
-        following: str | None = f"{address}{'&' if '?' in address else '?'}per_page=100"
-        while following:
-            known = self._seen.get(following)
-            condition = {"If-None-Match": known.etag} if known else {}
-            headers, data = client.requester.requestJsonAndCheck("GET", following, headers=condition)
-            if known is None or data is not None:
-                known = _Page(headers.get("etag", ""), data, _next(headers.get("link", "")))
-            self._remember(following, known)
-            yield known.data
-            following = known.following
-
-    def _remember(self, address: str, page: _Page) -> None:
-        self._seen.pop(address, None)
-        if page.etag:
-            self._seen[address] = page
-        while len(self._seen) > _REMEMBERED:
-            self._seen.pop(next(iter(self._seen)), None)
-
-    def _pulls(self, client: github.Github, numbers: Sequence[int]) -> list[PullRequestInfo]:
+    def _comments(self, client: github.Github, number: int) -> list[str] | None:
         import github
 
-        found = []
-        for number in numbers:
-            try:
-                pull = client.get_repo(self._settings.github).get_pull(number)
-                found.append(_info(pull))
-            except github.UnknownObjectException:
-                continue
-        return found
-
-    def _ask(self, question: Callable[[github.Github], _T], what: str) -> _T:
-        import github
-        import requests
-
-        token = self._settings.github_token.get_secret_value()
         try:
-            with github.Github(
-                base_url=self._settings.github_api.rstrip("/"),
-                auth=github.Auth.Token(token) if token else None,
-                timeout=TIMEOUT,
-                retry=None,
-                per_page=100,
-                seconds_between_requests=None,
-                lazy=True,
-            ) as client:
-                return question(client)
-        except github.GithubException as error:
-            raise self._failure(error, what, signed_in=bool(token)) from error
-        except requests.RequestException as error:
-            raise Unavailable(
-                f"GitHub does not answer ({_reason(error)}).", hint="https://www.githubstatus.com, then retry"
-            ) from error
-        except (ValueError, LookupError, TypeError, RuntimeError, AssertionError) as error:
-            raise Unavailable(
-                f"GitHub answers nonsense: {scrub(str(error))[:200]}", hint="look at repository.github_api, then retry"
-            ) from error
-
-    def _failure(self, error: github.GithubException, what: str, *, signed_in: bool) -> ReleaseError:
-        headers = {key.lower(): value for key, value in (error.headers or {}).items()}
-        if _is_limit(error, headers):
-            advice = "" if signed_in else "; with a token (RELEASEBOT_REPOSITORY__GITHUB_TOKEN) it allows far more"
-            again = _resets(headers)
-            return Unavailable(
-                f"GitHub's rate limit is used up{f' until {again}' if again else ''}.", hint=f"retry then{advice}"
-            )
-        said = f"{error.status} {_words(error)}".strip()
-        match error.status:
-            case 401:
-                return Refused("GitHub does not accept our token.", hint="renew RELEASEBOT_REPOSITORY__GITHUB_TOKEN")
-            case 403:
-                return Refused(f"GitHub does not let us read {what}: {said}", hint="look at what the token may read")
-            case 404 | 422:
-                hint = "was it pushed just now? retry; else look at repository.github and what the token may read"
-                return Unavailable(f"{self._settings.github} has no {what} on GitHub ({said}).", hint=hint)
-            case _:
-                return Unavailable(f"GitHub answers {said}.", hint="https://www.githubstatus.com, then retry")
+            pages = list(self._client.pages(client, f"{self._path}/issues/{number}/comments"))
+        except github.UnknownObjectException:
+            return None
+        return [str(comment.get("body") or "") for page in pages for comment in page]
 
 
 def newest(reports: Iterator[_Report]) -> list[Check]:
@@ -218,51 +184,39 @@ def _time(text: str | None) -> datetime:
     return datetime.fromisoformat(text) if text else _NEVER
 
 
-def _next(link: str) -> str | None:
-    found = _NEXT.search(link)
-    return found[1] if found else None
+def _publish(client: github.Github, address: str, facts: Mapping[str, str]) -> None:
+    import github
+
+    try:
+        client.requester.requestJsonAndCheck("POST", address, input=dict(facts))
+    except github.GithubException as error:
+        if exists_already(error):
+            raise Conflict(f"GitHub has a release for {facts['tag_name']} already.", hint="look at it there") from error
+        raise
 
 
-def _info(pull: PullRequest) -> PullRequestInfo:
-    title = pull.title  # the first look asks GitHub
-    body = pull.body or ""
+def _published(raw: Any) -> PublishedRelease:
+    return PublishedRelease(raw["tag_name"], raw.get("name") or "", raw.get("body") or "", raw.get("html_url") or "")
+
+
+def _issue(raw: Any) -> IssueInfo | Literal[False]:
+    """An issue; False for a pull request, which GitHub lists among the issues."""
+    return False if "pull_request" in raw else IssueInfo(raw["number"], raw["title"], _labels(raw))
+
+
+def _pull(raw: Any, slug: str) -> PullRequestInfo:
+    body = raw.get("body") or ""
+    named = ((match["page"] or match["slug"] or slug, int(match["number"])) for match in _CLOSES.finditer(body))
     return PullRequestInfo(
-        number=pull.number,
-        title=title,
-        author=pull.user.login if pull.user else "ghost",  # GitHub's own name for a deleted account
-        labels=tuple(label.name for label in pull.labels),
+        number=raw["number"],
+        title=raw["title"],
+        author=raw["user"]["login"] if raw.get("user") else "ghost",  # GitHub's own name for a deleted account
+        labels=_labels(raw),
         body=body,
-        issues=tuple(dict.fromkeys(int(number) for number in _CLOSES.findall(body))),
-        url=pull.html_url,
+        issues=tuple(dict.fromkeys(number for where, number in named if where.casefold() == slug.casefold())),
+        url=raw.get("html_url") or "",
     )
 
 
-def _is_limit(error: github.GithubException, headers: Mapping[str, str]) -> bool:
-    """Primary and secondary limits (https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api)."""
-    if error.status not in (403, 429):
-        return False
-    used_up = headers.get("x-ratelimit-remaining") == "0" or "retry-after" in headers
-    return error.status == 429 or used_up or "rate limit" in _words(error).lower()  # noqa: PLR2004  # HTTP's number
-
-
-def _resets(headers: Mapping[str, str]) -> str:
-    now = datetime.now(UTC)
-    wait, reset = headers.get("retry-after", ""), headers.get("x-ratelimit-reset", "")
-    seconds = now.timestamp() + int(wait) if wait.isdigit() else int(reset) if reset.isdigit() else 0
-    return f"{datetime.fromtimestamp(seconds, UTC):%H:%M:%S} UTC" if seconds else ""
-
-
-def _words(error: github.GithubException) -> str:
-    data = error.data
-    words = data.get("message") or data.get("data") if isinstance(data, dict) else data
-    return scrub(str(words or ""))[:200]
-
-
-def _reason(error: Exception) -> str:
-    import requests
-
-    if isinstance(error, requests.Timeout):
-        return f"nothing within {TIMEOUT} s"
-    if isinstance(error, requests.exceptions.SSLError):
-        return "its certificate is not accepted"
-    return "no connection" if isinstance(error, requests.ConnectionError) else type(error).__name__
+def _labels(raw: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(label["name"] for label in raw.get("labels") or ())

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from sandbox.history import Talk
 from sandbox.processes import output
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ JOBS = (
 DEFAULT_CI = {**dict.fromkeys(JOBS, "success"), "sci-test-on-demand": "failure"}
 SQUASHED = re.compile(r"^(?P<title>.*) \(#(?P<number>\d+)\)$")
 NOREPLY = re.compile(r"^(?:\d+\+)?(?P<login>[^@]+)@users\.noreply\.github\.com$")
+SILENT = Talk()
 _FORMAT = "%H%x1f%P%x1f%an%x1f%ae%x1f%aI%x1f%cI%x1f%s%x1f%b%x1e"
 
 
@@ -58,11 +60,18 @@ class Pull:
     number: int
     title: str
     commit: GitCommit
+    talk: Talk = SILENT
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Dependabot labels its own; people here do not."""
-        return ("dependencies",) if self.commit.login.startswith("dependabot") else ()
+        """Dependabot labels its own."""
+        own = ("dependencies",) if self.commit.login.startswith("dependabot") else ()
+        return (*own, *self.talk.labels)
+
+    @property
+    def body(self) -> str:
+        """What its author wrote, else what went into the commit."""
+        return self.talk.body or self.commit.body
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +106,7 @@ class Forge:
     """Reads the bare repository, again whenever its refs have changed."""
 
     bare: Path
+    talk: Mapping[int, Talk] = field(default_factory=dict)  # by pull request
     _refs: str = ""
     _commits: dict[str, GitCommit] = field(default_factory=dict)
     _pulls: dict[int, Pull] = field(default_factory=dict)
@@ -153,7 +163,8 @@ class Forge:
             return
         self._commits = {commit.sha: commit for commit in await self.log("--all")}
         squashed = [(match, commit) for commit in self._commits.values() if (match := SQUASHED.match(commit.subject))]
-        self._pulls = {int(match["number"]): Pull(int(match["number"]), match["title"], one) for match, one in squashed}
+        pulls = [(int(match["number"]), match["title"], commit) for match, commit in squashed]
+        self._pulls = {number: Pull(number, title, one, self.talk.get(number, SILENT)) for number, title, one in pulls}
         self._refs = refs
 
 

@@ -15,12 +15,15 @@ from aiohttp import web
 from bot.domain.errors import Unavailable
 from sandbox import githubjson as form
 from sandbox.forge import Ci, Forge
+from sandbox.githubanswers import error, number_in, page
 from sandbox.githubpages import add_pages
 from sandbox.httpserver import HttpServer
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
     from pathlib import Path
+
+    from sandbox.history import History, Issue
 
 SLUG = "metaspace2020/metaspace"
 
@@ -40,6 +43,8 @@ class GitHub(HttpServer):
     def __init__(self, bare: Path, slug: str = SLUG) -> None:
         super().__init__()
         self.forge = Forge(bare)
+        self.seeded: Sequence[Issue] = ()
+        self.locked: set[int] = set()
         self.ci = Ci()
         self.slug = slug
         self.trouble: Trouble | None = None
@@ -49,6 +54,10 @@ class GitHub(HttpServer):
         self.issues: list[dict[str, Any]] = []
         self.app.middlewares.append(self._guard)
         self._add_routes()
+
+    def tell(self, history: History) -> None:
+        """Know what a history says beside its commits: labels, texts and issues."""
+        self.forge.talk, self.seeded = history.talk, history.issues
 
     def fail(self, status: int, *, count: int = 1, retry_after: int | None = None) -> None:
         """Answer the next requests with an error: 5xx, or 403/429 as GitHub's rate limit does."""
@@ -106,11 +115,11 @@ class GitHub(HttpServer):
         if self.trouble and self.trouble.count > 0:
             return self._troubled(self.trouble)
         if request.method != "GET" and "Authorization" not in request.headers:
-            return _error(401, "Requires authentication")
+            return error(401, "Requires authentication")
         try:
             return await handler(request)
         except (web.HTTPNotFound, Unavailable):
-            return _error(404, "Not Found")
+            return error(404, "Not Found")
 
     def _troubled(self, trouble: Trouble) -> web.Response:
         trouble.count -= 1
@@ -118,15 +127,15 @@ class GitHub(HttpServer):
         if trouble.status in {403, 429}:
             reset = int(time.time()) + (trouble.retry_after or 1)
             headers |= {"X-RateLimit-Limit": "5000", "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(reset)}
-            return _error(trouble.status, "API rate limit exceeded for installation.", headers)
-        return _error(trouble.status, "Server Error", headers)
+            return error(trouble.status, "API rate limit exceeded for installation.", headers)
+        return error(trouble.status, "Server Error", headers)
 
     async def _repo(self, _: web.Request) -> web.Response:
         return web.json_response(form.repository(self.url, self.slug))
 
     async def _commits(self, request: web.Request) -> web.Response:
         sha = await self.forge.resolve(request.query.get("sha", "master"))
-        return self._page(request, [form.commit(self.repo_url, one) for one in await self.forge.log(sha)])
+        return page(request, [form.commit(self.repo_url, one) for one in await self.forge.log(sha)])
 
     async def _commit(self, request: web.Request) -> web.Response:
         sha = await self._sha(request)
@@ -140,7 +149,7 @@ class GitHub(HttpServer):
 
     async def _statuses(self, request: web.Request) -> web.Response:
         sha = await self._sha(request)
-        return self._page(request, [form.status(self.repo_url, sha, one) for one in self.ci.reports(sha, "status")])
+        return page(request, [form.status(self.repo_url, sha, one) for one in self.ci.reports(sha, "status")])
 
     async def _check_runs(self, request: web.Request) -> web.Response:
         sha = await self._sha(request)
@@ -155,7 +164,7 @@ class GitHub(HttpServer):
     async def _pulls_of_commit(self, request: web.Request) -> web.Response:
         sha = await self._sha(request)
         pulls = [one for one in (await self.forge.pulls()).values() if one.commit.sha == sha]
-        return self._page(request, [form.pull(self.repo_url, one) for one in pulls])
+        return page(request, [form.pull(self.repo_url, one) for one in pulls])
 
     async def _compare(self, request: web.Request) -> web.Response:
         base, separator, head = request.match_info["range"].partition("...")
@@ -174,40 +183,49 @@ class GitHub(HttpServer):
     async def _pulls(self, request: web.Request) -> web.Response:
         merged = request.query.get("state", "open") in {"closed", "all"}
         pulls = sorted((await self.forge.pulls()).values(), key=lambda one: -one.number) if merged else []
-        return self._page(request, [form.pull(self.repo_url, one) for one in pulls])
+        return page(request, [form.pull(self.repo_url, one) for one in pulls])
 
     async def _pull(self, request: web.Request) -> web.Response:
-        found = (await self.forge.pulls()).get(_number(request))
-        return web.json_response(form.pull(self.repo_url, found)) if found else _error(404, "Not Found")
+        found = (await self.forge.pulls()).get(number_in(request))
+        return web.json_response(form.pull(self.repo_url, found)) if found else error(404, "Not Found")
 
     async def _issues(self, request: web.Request) -> web.Response:
-        return self._page(request, self.issues)
+        return page(request, self._open_issues())
+
+    def _open_issues(self) -> list[dict[str, Any]]:
+        seeded = [form.issue(self.repo_url, one.number, one.title, names=one.labels) for one in self.seeded]
+        return [*seeded, *self.issues]
 
     async def _issue(self, request: web.Request) -> web.Response:
-        number = _number(request)
+        number = number_in(request)
         found = (await self.forge.pulls()).get(number)
         if found:
             return web.json_response(form.issue_of(self.repo_url, found))
-        mine = [one for one in self.issues if one["number"] == number]
-        return web.json_response(mine[0]) if mine else _error(404, "Not Found")
+        mine = [one for one in self._open_issues() if one["number"] == number]
+        return web.json_response(mine[0]) if mine else error(404, "Not Found")
 
     async def _add_issue(self, request: web.Request) -> web.Response:
         body = await request.json()
-        number = max([*(await self.forge.pulls()), *(one["number"] for one in self.issues), 0]) + 1
+        number = max([*(await self.forge.pulls()), *(one["number"] for one in self._open_issues()), 0]) + 1
         self.issues.append(form.issue(self.repo_url, number, body["title"], body.get("body", "")))
         return web.json_response(self.issues[-1], status=201)
 
     async def _comments(self, request: web.Request) -> web.Response:
-        return self._page(request, self.comments.get(_number(request), []))
+        if (await self._issue(request)).status != 200:  # noqa: PLR2004  # HTTP's OK
+            raise web.HTTPNotFound
+        return page(request, self.comments.get(number_in(request), []))
 
     async def _add_comment(self, request: web.Request) -> web.Response:
-        mine = self.comments.setdefault(_number(request), [])
+        number = number_in(request)
+        if number in self.locked:
+            return error(403, "Unable to create comment because issue is locked.")
+        mine = self.comments.setdefault(number, [])
         mine.append(form.comment(self.repo_url, len(mine) + 1, (await request.json())["body"]))
         return web.json_response(mine[-1], status=201)
 
     async def _branches(self, request: web.Request) -> web.Response:
         heads = await self.forge.names("heads")
-        return self._page(request, [form.branch(self.repo_url, name, sha) for name, sha in heads.items()])
+        return page(request, [form.branch(self.repo_url, name, sha) for name, sha in heads.items()])
 
     async def _branch(self, request: web.Request) -> web.Response:
         name = request.match_info["name"]
@@ -215,27 +233,28 @@ class GitHub(HttpServer):
         return (
             web.json_response(form.branch(self.repo_url, name, heads[name]))
             if name in heads
-            else _error(404, "Not Found")
+            else error(404, "Not Found")
         )
 
     async def _tags(self, request: web.Request) -> web.Response:
         tags = await self.forge.names("tags")
-        return self._page(request, [form.branch(self.repo_url, name, sha) for name, sha in tags.items()])
+        return page(request, [form.branch(self.repo_url, name, sha) for name, sha in tags.items()])
 
     async def _releases(self, request: web.Request) -> web.Response:
-        return self._page(request, self.releases[::-1])
+        return page(request, self.releases[::-1])
 
     async def _latest_release(self, _: web.Request) -> web.Response:
-        return web.json_response(self.releases[-1]) if self.releases else _error(404, "Not Found")
+        return web.json_response(self.releases[-1]) if self.releases else error(404, "Not Found")
 
     async def _release_by_tag(self, request: web.Request) -> web.Response:
         mine = [one for one in self.releases if one["tag_name"] == request.match_info["tag"]]
-        return web.json_response(mine[0]) if mine else _error(404, "Not Found")
+        return web.json_response(mine[0]) if mine else error(404, "Not Found")
 
     async def _add_release(self, request: web.Request) -> web.Response:
         body = await request.json()
         if any(one["tag_name"] == body["tag_name"] for one in self.releases):
-            return _error(422, "Validation Failed")
+            exists = [{"resource": "Release", "code": "already_exists", "field": "tag_name"}]
+            return error(422, "Validation Failed", errors=exists)
         self.releases.append(form.release(self.repo_url, len(self.releases) + 1, body))
         return web.json_response(self.releases[-1], status=201)
 
@@ -263,24 +282,3 @@ class GitHub(HttpServer):
 
     async def _sha(self, request: web.Request) -> str:
         return await self.forge.resolve(request.match_info["sha"])
-
-    def _page(self, request: web.Request, rows: Sequence[Any]) -> web.Response:
-        size = min(int(request.query.get("per_page", 30)), 100)
-        page = int(request.query.get("page", 1))
-        last = max(1, -(-len(rows) // size))
-        links = {"next": page + 1, "last": last} if page < last else {}
-        named = [f'<{request.url.update_query(page=number)}>; rel="{name}"' for name, number in links.items()]
-        headers = {"Link": ", ".join(named)} if named else {}
-        return web.json_response(rows[(page - 1) * size : page * size], headers=headers)
-
-
-def _number(request: web.Request) -> int:
-    text = request.match_info["number"]
-    if not text.isdigit():
-        raise web.HTTPNotFound
-    return int(text)
-
-
-def _error(status: int, message: str, headers: dict[str, str] | None = None) -> web.Response:
-    body = {"message": message, "documentation_url": "https://docs.github.com/rest", "status": str(status)}
-    return web.json_response(body, status=status, headers=headers)

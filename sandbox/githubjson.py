@@ -109,11 +109,11 @@ def pull(repo: str, one: Pull) -> Json:
     """A squash-merged pull request."""
     merged = one.commit.committed
     return {
-        **_issue_like(repo, one.number, one.title, one.commit.body, one.commit.login),
+        **_issue_like(repo, one.number, one.title, one.body, one.commit.login),
         "url": f"{repo}/pulls/{one.number}",
         "html_url": f"{_web(repo)}/pull/{one.number}",
         "state": "closed",
-        "labels": [{"id": number_of(name), "name": name, "color": "0366d6"} for name in one.labels],
+        "labels": labels(one.labels),
         "created_at": one.commit.authored,
         "updated_at": merged,
         "closed_at": merged,
@@ -125,14 +125,19 @@ def pull(repo: str, one: Pull) -> Json:
     }
 
 
-def issue(repo: str, number: int, title: str, body: str) -> Json:
-    """An open issue that the bot opened."""
+def issue(repo: str, number: int, title: str, body: str = "", names: Sequence[str] = ()) -> Json:
+    """An open issue."""
     return {
         **_issue_like(repo, number, title, body, "releasebot"),
         "state": "open",
         "created_at": LONG_AGO,
-        "labels": [],
+        "labels": labels(names),
     }
+
+
+def labels(names: Sequence[str]) -> list[Json]:
+    """Labels, by their names."""
+    return [{"id": number_of(name), "name": name, "color": "0366d6"} for name in names]
 
 
 def issue_of(repo: str, one: Pull) -> Json:

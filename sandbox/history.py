@@ -63,6 +63,23 @@ class Tag:
     message: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Talk:
+    """What stands on GitHub about a pull request, beside its title."""
+
+    labels: tuple[str, ...] = ()
+    body: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """An issue on GitHub."""
+
+    number: int
+    title: str
+    labels: tuple[str, ...] = ()
+
+
 @dataclass
 class History:
     """Commits in the making. A commit's number, from 1, is its mark in the import.
@@ -75,6 +92,8 @@ class History:
     heads: dict[str, int] = field(default_factory=dict)
     files: dict[str, dict[str, str]] = field(default_factory=lambda: {MASTER: {}})
     next_pull: int = 1500
+    talk: dict[int, Talk] = field(default_factory=dict)  # by pull request
+    issues: list[Issue] = field(default_factory=list)
     base: str = ""
 
     def commit(
@@ -98,9 +117,13 @@ class History:
                 tree[path] = text
         return len(self.commits)
 
-    def squash(self, author: Person, subject: str, changes: Mapping[str, str | None]) -> int:
-        """Add a squash-merged pull request to master: ``subject (#N)``, as METASPACE merges."""
+    def squash(
+        self, author: Person, subject: str, changes: Mapping[str, str | None], *, talk: Talk | None = None
+    ) -> int:
+        """Add a squash-merged pull request to master: ``subject (#N)``, as METASPACE merges. ``talk`` stays on GitHub."""
         self.next_pull += 1
+        if talk:
+            self.talk[self.next_pull] = talk
         return self.commit(author, f"{subject} (#{self.next_pull})\n", changes)
 
     def edit(self, path: str, old: str, new: str, *, branch: str = MASTER) -> dict[str, str | None]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bot.domain.errors import WrongUse
-from sandbox.history import ADA, BO, CHEN, DEPENDABOT, RELEASE, History, playbook, seed
+from sandbox.history import ADA, BO, CHEN, DEPENDABOT, RELEASE, History, Issue, Talk, playbook, seed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -67,15 +67,25 @@ def _page(number: int) -> dict[str, str | None]:
 
 def _everyday(history: History) -> None:
     """Add a week of harmless pull requests on master."""
-    history.squash(BO, "[Webapp] Show the dataset's name in the title", history.edit(APP, "<h1>", "<h1 :title='name'>"))
-    history.squash(CHEN, "Feat/export button", {"metaspace/webapp/src/Export.vue": "<template><button /></template>\n"})
+    history.issues += [
+        Issue(1432, "Export the annotations of a project with one button", ("enhancement",)),
+        Issue(1450, "It does not say who can see a private project", ("bug", "documentation")),
+    ]
+    title = history.edit(APP, "<h1>", "<h1 :title='name'>")
+    note = Talk(body="Asked for often.\n\nRelease note: The page of a dataset has its name in the title")
+    history.squash(BO, "[Webapp] Show the dataset's name in the title", title, talk=note)
+    export = {"metaspace/webapp/src/Export.vue": "<template><button /></template>\n"}
+    history.squash(CHEN, "Feat/export button", export, talk=Talk(body="Closes #1432"))
     history.squash(
         DEPENDABOT,
         "build(deps): bump postcss from 8.5.8 to 8.5.18 in /metaspace/webapp",
         history.edit("metaspace/webapp/package.json", "8.5.8", "8.5.18"),
     )
-    history.squash(ADA, "fix: log the user's id with every request", {"metaspace/graphql/src/log.ts": "export {}\n"})
-    history.squash(BO, "Explain private projects", {"docs/index.md": "# Documentation\n\nProjects can be private.\n"})
+    log = {"metaspace/graphql/src/log.ts": "export {}\n"}
+    inside = Talk(body="### Release note\n\nnone")
+    history.squash(ADA, "fix: log the user's id with every request", log, talk=inside)
+    docs = {"docs/index.md": "# Documentation\n\nProjects can be private.\n"}
+    history.squash(BO, "Explain private projects", docs, talk=Talk(body="Fixes #1450"))
 
 
 def _es_fields(history: History) -> None:

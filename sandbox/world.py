@@ -20,7 +20,7 @@ from sandbox.options import Options
 from sandbox.processes import Child, Processes, free_port, until
 from sandbox.rabbitmq import RabbitMq
 from sandbox.rendering import bot_environment, settings_yaml, state_of
-from sandbox.scenarios import scenario
+from sandbox.scenarios import history_of, scenario
 from sandbox.slack import LocalSlack
 from sandbox.sshd import SshServer
 from sandbox.supervisor import Supervisor
@@ -136,6 +136,8 @@ class World:
         await self._enter(self.supervisor)
 
     async def _set_scene(self) -> None:
+        if not self.git.source:
+            self.github.tell(history_of(self.scenario))
         head = await self.git.head("master")
         for job, state in self.scenario.ci.items():
             self.github.ci.set(head, job, state)

@@ -14,13 +14,13 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from pydantic import SecretStr
 
-from bot.domain.errors import Refused, Unavailable
-from bot.domain.world import Check, CheckState, PullRequestInfo
+from bot.domain.errors import Conflict, Refused, Unavailable
+from bot.domain.world import Check, CheckState, IssueInfo, PullRequestInfo
 from bot.settings import RepositorySettings
 from integrations.github import GitHub
 from sandbox.github import GitHub as Sandboxed
 from sandbox.gitworld import GitWorld
-from sandbox.scenarios import scenario
+from sandbox.scenarios import history_of, scenario
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -38,6 +38,7 @@ class Host:
     statuses: list[dict[str, Any]] = field(default_factory=list)
     runs: list[dict[str, Any]] = field(default_factory=list)
     pulls: dict[int, dict[str, Any]] = field(default_factory=dict)
+    issues: dict[int, dict[str, Any]] = field(default_factory=dict)
     trouble: web.Response | None = None
     seen: list[web.Request] = field(default_factory=list)
     url: str = ""
@@ -53,6 +54,7 @@ class Host:
         app.router.add_get(f"{REPO}/commits/{SHA}/statuses", self._statuses)
         app.router.add_get(f"{REPO}/commits/{SHA}/check-runs", self._runs)
         app.router.add_get(f"{REPO}/pulls/{{number}}", self._pull)
+        app.router.add_get(f"{REPO}/issues/{{number}}", self._issue)
         return app
 
     async def _statuses(self, request: web.Request) -> web.Response:
@@ -62,8 +64,20 @@ class Host:
         return self._page(request, self.runs, lambda rows: {"total_count": len(self.runs), "check_runs": rows})
 
     async def _pull(self, request: web.Request) -> web.Response:
-        found = self.pulls.get(int(request.match_info["number"]))
-        return web.json_response(found or {"message": "Not Found"}, status=200 if found else 404)
+        return self._known(request, self.pulls)
+
+    async def _issue(self, request: web.Request) -> web.Response:
+        return self._known(request, self.issues)
+
+    def _known(self, request: web.Request, things: dict[int, dict[str, Any]]) -> web.Response:
+        found = things.get(int(request.match_info["number"]))
+        if found is None:
+            return web.json_response({"message": "Not Found"}, status=404)
+        etag = f'W/"{hashlib.sha256(json.dumps(found).encode()).hexdigest()}"'
+        if request.headers.get("If-None-Match") == etag:
+            self.unchanged += 1
+            return web.Response(status=304, headers={"ETag": etag})
+        return web.json_response(found, headers={"ETag": etag})
 
     def _page(self, request: web.Request, rows: list[dict[str, Any]], shape: Any) -> web.Response:
         etag = f'W/"{hashlib.sha256(json.dumps(rows).encode()).hexdigest()}"'
@@ -204,11 +218,40 @@ async def test_pull_requests_come_with_labels_and_the_issues_they_close_and_unkn
     assert await github.pull_request_authors(numbers=[]) == {}
 
 
-async def test_many_pull_requests_are_asked_once_each(host: Host) -> None:
+async def test_issues_of_other_repositories_are_not_ours_and_pages_are_issues_too(host: Host) -> None:
+    page = "https://github.com/metaspace2020/metaspace/issues/7"
+    host.pull(5, body=f"Fixes other/metaspace#3, closes METASPACE2020/metaspace#4 and resolves {page}; fix #8a")
+    assert (await GitHub(settings(host.url)).pull_requests(numbers=[5]))[5].issues == (4, 7)
+
+
+async def test_issues_come_with_their_labels_and_pull_requests_are_none(host: Host) -> None:
+    host.issues = {
+        3: {"number": 3, "title": "Masses", "labels": [{"name": "bug"}]},
+        4: {"number": 4, "title": "A pull request", "labels": [], "pull_request": {"url": "x"}},
+    }
+    found = await GitHub(settings(host.url)).issues(numbers=[4, 3, 99])
+    assert found == {3: IssueInfo(3, "Masses", ("bug",))}
+
+
+async def test_many_pull_requests_are_asked_once_each_and_what_is_unchanged_costs_nothing(host: Host) -> None:
     for number in range(1, 41):
         host.pull(number)
-    assert len(await GitHub(settings(host.url)).pull_requests(numbers=range(1, 41))) == 40
+    github = GitHub(settings(host.url, token="t"))
+    first = await github.pull_requests(numbers=range(1, 41))
+    assert len(first) == 40
     assert len(host.seen) == 40
+    host.pulls[7]["title"] = "Changed"
+    again = await github.pull_requests(numbers=range(1, 41))
+    assert host.unchanged == 39
+    assert again[7].title == "Changed"
+    assert {**again, 7: first[7]} == first
+
+
+async def test_without_a_token_many_are_not_asked_about_at_all(host: Host) -> None:
+    with pytest.raises(Unavailable, match="Without a token GitHub is not asked about 21 issues") as caught:
+        await GitHub(settings(host.url)).issues(numbers=range(21))
+    assert "TOKEN" in caught.value.hint
+    assert not host.seen
 
 
 async def test_a_token_is_shown_only_when_there_is_one(host: Host) -> None:
@@ -269,13 +312,13 @@ async def test_an_answer_that_is_no_json_is_unavailable(host: Host) -> None:
 async def test_nobody_there_and_nobody_answering_are_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(Unavailable, match="no connection"):
         await GitHub(settings("http://127.0.0.1:1")).checks(sha=SHA)
-    monkeypatch.setattr("integrations.github.TIMEOUT", 1)
+    monkeypatch.setattr("integrations.githubclient.TIMEOUT", 1)
     with socket.create_server(("127.0.0.1", 0)) as deaf, pytest.raises(Unavailable, match="nothing within 1 s"):
         await GitHub(settings(f"http://127.0.0.1:{deaf.getsockname()[1]}")).checks(sha=SHA)
 
 
 async def test_a_cancelled_question_leaves_the_loop_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("integrations.github.TIMEOUT", 1)
+    monkeypatch.setattr("integrations.githubclient.TIMEOUT", 1)
     with socket.create_server(("127.0.0.1", 0)) as deaf, pytest.raises(TimeoutError):
         async with asyncio.timeout(0.05):
             await GitHub(settings(f"http://127.0.0.1:{deaf.getsockname()[1]}")).checks(sha=SHA)
@@ -287,14 +330,70 @@ def test_pages_for_people_are_githubs_own() -> None:
     assert github.commit_url(sha=SHA) == f"{web}/commit/{SHA}"
 
 
-async def test_the_sandboxs_stand_in_is_understood(tmp_path: Path) -> None:
+@pytest.fixture
+async def stand_in(tmp_path: Path) -> AsyncIterator[Sandboxed]:
+    """The sandbox's GitHub, made of its everyday history."""
     world = GitWorld(tmp_path, chosen=scenario("plain"))
     await world.build_code()
-    head = await world.head("master")
-    async with Sandboxed(world.origin) as stand_in:
-        stand_in.ci.set(head, "test-webapp", "failure")
-        github = GitHub(settings(stand_in.url))
-        found = {check.name: check.state for check in await github.checks(sha=head)}
-        assert found["test-webapp"] is CheckState.FAILED
-        assert found["test-engine"] is CheckState.PASSED
-        assert await github.pull_request_authors(numbers=[1514, 999_999])
+    async with Sandboxed(world.origin) as running:
+        running.tell(history_of(scenario("plain")))
+        yield running
+
+
+async def test_the_sandboxs_stand_in_is_understood(stand_in: Sandboxed) -> None:
+    head = await stand_in.forge.resolve("master")
+    stand_in.ci.set(head, "test-webapp", "failure")
+    github: CodeHost = GitHub(settings(stand_in.url))
+    found = {check.name: check.state for check in await github.checks(sha=head)}
+    assert found["test-webapp"] is CheckState.FAILED
+    assert found["test-engine"] is CheckState.PASSED
+    assert await github.pull_request_authors(numbers=[1514, 999_999]) == {1514: "bo"}
+
+
+async def test_pull_requests_and_the_issues_that_they_close_in_the_stand_in(stand_in: Sandboxed) -> None:
+    github: CodeHost = GitHub(settings(stand_in.url))
+    pulls = await github.pull_requests(numbers=[1510, 1511, 1512])
+    assert "Release note: The page" in pulls[1510].body
+    assert pulls[1511].issues == (1432,)
+    assert pulls[1512].labels == ("dependencies",)
+    title = "Export the annotations of a project with one button"
+    assert await github.issues(numbers=[1432, 1510, 77]) == {1432: IssueInfo(1432, title, ("enhancement",))}
+
+
+async def test_a_release_is_published_once_and_found_by_its_tag(stand_in: Sandboxed) -> None:
+    github: CodeHost = GitHub(settings(stand_in.url, token="t"))
+    assert await github.published(tag="1.9.3") is None
+    head = await stand_in.forge.resolve("master")
+    await github.publish(tag="1.9.3", commit=head, title="1.9.3", body="* [Task] One #1")
+    found = await github.published(tag="1.9.3")
+    assert found is not None
+    assert (found.tag, found.title, found.body) == ("1.9.3", "1.9.3", "* [Task] One #1")
+    assert found.url.endswith("/releases/tag/1.9.3")
+    with pytest.raises(Conflict, match=r"release for 1\.9\.3 already"):
+        await github.publish(tag="1.9.3", commit=head, title="again", body="")
+    assert len(stand_in.releases) == 1
+    assert stand_in.releases[0]["target_commitish"] == head
+
+
+async def test_comments_are_written_and_read_back_over_all_pages(stand_in: Sandboxed) -> None:
+    github: CodeHost = GitHub(settings(stand_in.url, token="t"))
+    assert await github.comments(number=1510) == []
+    assert await github.comments(number=77) is None
+    for number in range(101):
+        await github.comment(number=1510, body=f"Comment {number} <!-- mark -->")
+    found = await github.comments(number=1510)
+    assert found is not None
+    assert (len(found), found[-1]) == (101, "Comment 100 <!-- mark -->")
+
+
+async def test_what_may_not_be_written_is_refused_with_what_the_token_needs(stand_in: Sandboxed) -> None:
+    stand_in.locked.add(1510)
+    with pytest.raises(Refused, match="write a comment on #1510: 403 Unable") as caught:
+        await GitHub(settings(stand_in.url, token="t")).comment(number=1510, body="x")
+    assert "write contents" in caught.value.hint
+    with pytest.raises(Refused, match="wants a token") as caught:
+        await GitHub(settings(stand_in.url)).publish(tag="1.9.3", commit="a" * 40, title="x", body="x")
+    assert "TOKEN" in caught.value.hint
+    stand_in.fail(429, retry_after=60)
+    with pytest.raises(Unavailable, match="rate limit"):
+        await GitHub(settings(stand_in.url, token="t")).published(tag="1.9.3")
