@@ -11,6 +11,7 @@ from sqlalchemy import or_, select, update
 
 from bot.domain.release import RELEASE_MOVES, STEP_MOVES, ReleaseState, StepState, move_release, move_step
 from bot.engine import locks
+from bot.engine.asked import last_question, typed
 from bot.engine.codec import answer_in, plan_in, problem_out, question_out
 from bot.engine.controls import close_questions
 from bot.engine.desk import new_question_id
@@ -19,7 +20,7 @@ from bot.engine.step import Measured
 from bot.engine.tables import EventRow, QuestionRow, ReleaseRow, StepRow
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+    from collections.abc import AsyncIterator, Collection, Mapping
     from datetime import datetime
 
     from sqlalchemy.ext.asyncio import AsyncSession
@@ -54,6 +55,7 @@ class Situation:
     answer: Answer | None  # to the step's own question
     cleared: Answer | None  # to the engine's question after an interruption
     waiting: bool  # a question of this attempt is open
+    typed: Mapping[str, Any]  # what people last sent in the forms of this step, at any attempt
 
 
 class Ledger:
@@ -143,8 +145,8 @@ class Book:
             plan = plan_in(row.plan)
             steps = await step_rows(session, self.number)
             current = next((one for one in steps if one.state not in (StepState.DONE, StepState.SKIPPED)), None)
-            asked = await _last_question(session, self.number, current) if current else None
-            interrupted = await _last_question(session, self.number, current, engine=True) if current else None
+            asked = await last_question(session, self.number, current) if current else None
+            interrupted = await last_question(session, self.number, current, engine=True) if current else None
             done = [one for one in steps if one.state == StepState.DONE]
             return Situation(
                 number=self.number,
@@ -157,6 +159,7 @@ class Book:
                 answer=answer_in(asked.answer) if asked else None,
                 cleared=answer_in(interrupted.answer) if interrupted else None,
                 waiting=any(one is not None and one.closed_at is None for one in (asked, interrupted)),
+                typed=await typed(session, self.number, current) if current else {},
             )
 
     async def begin(self, key: str, *, retry: bool) -> bool:
@@ -222,7 +225,7 @@ class Book:
             output = evidence.output
             step.output = asdict(output) if is_dataclass(output) and not isinstance(output, type) else {}
             step.in_effect, step.problem = False, None
-            answered = await _last_question(session, self.number, step)
+            answered = await last_question(session, self.number, step)
             said = answer_in(answered.answer) if answered else None
             step.decided_by = said.by if said else ""
             await close_questions(session, self.number, at=self._now(), step=key)
@@ -275,21 +278,3 @@ def _note_debts(row: ReleaseRow, facts: Mapping[str, object]) -> None:
 
 async def _step(session: AsyncSession, number: int, key: str) -> StepRow:
     return await session.get_one(StepRow, (number, key), with_for_update=True)
-
-
-async def _last_question(
-    session: AsyncSession, number: int, step: StepRow, *, engine: bool = False
-) -> QuestionRow | None:
-    """Return the newest question of this attempt, the step's own or the engine's: earlier attempts' answers have lapsed.
-
-    A step that has not begun may have its answer already: the confirmation of the plan.
-    """
-    attempt = step.attempt + 1 if step.state == StepState.PENDING else step.attempt
-    query = (
-        select(QuestionRow)
-        .where(QuestionRow.release == number, QuestionRow.step == step.key, QuestionRow.attempt == attempt)
-        .where(QuestionRow.engine.is_(engine))
-        .order_by(QuestionRow.asked_at.desc(), QuestionRow.id)
-    )
-    found: Sequence[QuestionRow] = (await session.scalars(query.limit(1))).all()
-    return found[0] if found else None

@@ -206,6 +206,7 @@ class _Turn:
             report=report,
             started_at=now.created_at,
             measured=self._book.measured,
+            typed=now.typed,
         )
 
     async def _guarded(self, step: Step, ctx: StepContext) -> None:
@@ -252,7 +253,7 @@ class _Turn:
                 raise Refused(
                     "It was interrupted, and is not to be run again as it is.", hint="do it by hand, then retry"
                 )
-        if ctx.answer is not None:
+        if ctx.answer is not None and ctx.answer.value not in step.again:
             return False
         question = await step.ask(ctx)
         if question is None:

@@ -120,6 +120,9 @@ class StepContext:
     report: Callable[[str, Mapping[str, object]], Awaitable[None]]  # progress: a sentence, and facts for the narrator
     started_at: datetime | None = None  # when the release was confirmed; effects from before it are not its own
     measured: Callable[[], Awaitable[Measured | None]] = nothing_measured
+    typed: Mapping[str, object] = field(
+        default_factory=dict
+    )  # what people last sent in this step's forms, at any attempt
 
     @property
     def mark(self) -> str:
@@ -135,7 +138,8 @@ class Step(Protocol):
     """One item of a checklist. Stateless: one instance serves all releases.
 
     ``scope``: may an effect from before this release count? ``on_interrupt``: what to do when the bot died while it ran.
-    ``skip``: who may leave it out. ``holds``: conditions looked at again right before `run`.
+    ``skip``: who may leave it out. ``holds``: conditions looked at again right before `run`. ``again``: values of answers
+    that decide nothing yet (an edit): `ask` is asked once more, with the answer at hand.
     """
 
     id: ClassVar[str]
@@ -147,6 +151,7 @@ class Step(Protocol):
     skip: ClassVar[Literal["never", "approver", "releaser"]]
     costly_to_undo: ClassVar[bool]
     holds: ClassVar[tuple[Condition, ...]]
+    again: ClassVar[frozenset[str]]
     params: ClassVar[frozenset[str]]  # the parameter names that a checklist may give it
     needs: ClassVar[frozenset[str]]  # steps that a checklist must have before this one
     after: ClassVar[frozenset[str]]  # steps that must stand before this one where a checklist has them
@@ -161,7 +166,10 @@ class Step(Protocol):
         """Ask the world whether this is done already. Never changes anything."""
 
     async def ask(self, ctx: StepContext) -> Question | None:
-        """Return what a person must decide before `run`, or None. Asked after `check` said not done, while no answer is there."""
+        """Return what a person must decide before `run`, or None.
+
+        Asked after `check` said not done, while no answer is there, or one of ``again``.
+        """
 
     async def run(self, ctx: StepContext) -> None:
         """Make it so. Raises `ReleaseError` when it cannot."""
@@ -180,6 +188,7 @@ class BaseStep:
     skip: ClassVar[Literal["never", "approver", "releaser"]] = "never"
     costly_to_undo: ClassVar[bool] = False
     holds: ClassVar[tuple[Condition, ...]] = ()
+    again: ClassVar[frozenset[str]] = frozenset()
     params: ClassVar[frozenset[str]] = frozenset()
     needs: ClassVar[frozenset[str]] = frozenset()
     after: ClassVar[frozenset[str]] = frozenset()
