@@ -198,6 +198,9 @@ class EnvironmentSettings(Part):
     poll: float = Field(2.0, gt=0, description="seconds between two looks at the world")
     checklists: Path | None = Field(None, description="folder with this team's own checklists")
     freezes: tuple[FreezeSettings, ...] = Field((), description="weekly windows in which no release starts")
+    pull_request_comments: bool = Field(
+        False, description="after a release, say on each of its pull requests in which version it is"
+    )
     control: HostSettings = Field(description="the host that runs Ansible; never a machine that is released to")
     web: HostSettings
     server: ServerSettings = ServerSettings()

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bot.domain import noteform
+from bot.domain.drafting import Draft
 from bot.domain.errors import Conflict, WrongUse
 from bot.slack.router import Click, Command, CommandContext, Form
 from bot.views import forms, ids
 from commands import control
-from commands.common import number, tell, the_release, unpacked
+from commands.common import answer, number, tell, the_release, unpacked
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bot.domain.readmodel import OpenQuestion, ReleaseView
+    from bot.domain.readmodel import Decided, OpenQuestion, ReleaseView
     from bot.domain.release import Choice
 
 
@@ -37,19 +39,29 @@ async def press_question(ctx: CommandContext, click: Click) -> None:
 async def submit_question(ctx: CommandContext, form: Form) -> None:
     """Take an answer together with what its form collected."""
     value = unpacked(form.metadata)
-    opened = await _open(ctx, value)
+    try:
+        opened = await _open(ctx, value)
+    except Conflict:
+        await _give_back(ctx, form)
+        raise
     choice = _choice(opened, number(value.get("choice"), -1))
     collected = _collected(opened, choice, form)
-    await _decide(ctx, opened, choice, reason=form.text(ids.REASON), form=collected)
+    decided = await _decide(ctx, opened, choice, reason=form.text(ids.REASON), form=collected)
+    if not decided.effective:
+        await _give_back(ctx, form)
+
+
+def wrong_notes(form: Form) -> Mapping[str, str]:
+    """Keep the notes' form open while it holds what cannot be tagged."""
+    filled = unpacked(form.metadata).get("filled")
+    return noteform.complaints(form.values, filled=filled if isinstance(filled, list) else ())
 
 
 def incomplete(form: Form) -> Mapping[str, str]:
     """Keep a form open that says nothing where something must be said."""
-    missing = {
-        block: "Please say something here."
-        for block in (ids.REASON, ids.NOTES)
-        if form.values.get(block) is not None and not form.text(block)
-    }
+    missing = {}
+    if form.values.get(ids.REASON) is not None and not form.text(ids.REASON):
+        missing[ids.REASON] = "Please say something here."
     if form.callback in {ids.SKIP_FORM, ids.ABORT_FORM, f"{ids.QUESTION_FORM}reason"} and not form.text(ids.REASON):
         missing[ids.REASON] = "Please give a reason; everybody in the channel sees it."
     if form.callback == f"{ids.QUESTION_FORM}typed_version":
@@ -74,8 +86,8 @@ async def _decide(
     *,
     reason: str = "",
     form: Mapping[str, object] | None = None,
-) -> None:
-    decided = await ctx.office.desk.answer(
+) -> Decided:
+    decided: Decided = await ctx.office.desk.answer(
         question=opened.id,
         kind=choice.kind,
         by=ctx.person,
@@ -85,6 +97,13 @@ async def _decide(
         source=ctx.source,
     )
     await tell(ctx, decided)
+    return decided
+
+
+async def _give_back(ctx: CommandContext, form: Form) -> None:
+    """Hand notes that came too late back to who typed them."""
+    if lines := noteform.typed(form.values):
+        await answer(ctx, forms.given_back(lines))
 
 
 async def _open(ctx: CommandContext, value: Mapping[str, object]) -> OpenQuestion:
@@ -126,9 +145,8 @@ def _collected(opened: OpenQuestion, choice: Choice, form: Form) -> Mapping[str,
     draft = opened.question.draft or {}
     match choice.form:
         case "notes":
-            text = form.text(ids.NOTES) or str(draft.get("text", ""))  # a field left alone may come back empty
-            keep = [one for block in form.values if block.startswith(ids.KEEP) for one in form.many(block)]
-            return {"text": forms.kept_notes(text, keep)}
+            sent = noteform.collect(form.values, Draft.read(draft)).params()
+            return {"text": sent["draft"], "left_out": sent.get("left_out", "")}
         case "typed_version":
             return _typed(form, str(draft.get("version", "")))
         case _:
@@ -160,6 +178,7 @@ COMMAND = Command(
     },
     checks={
         **{f"{ids.QUESTION_FORM}{name}": incomplete for name in ids.FORMS},
+        f"{ids.QUESTION_FORM}notes": wrong_notes,
         ids.SKIP_FORM: incomplete,
         ids.ABORT_FORM: incomplete,
     },

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from bot.domain.errors import Conflict, ReleaseError, WrongUse
-from bot.domain.version import Version
+from bot.domain.version import Bump, Version, accept
 from bot.slack.router import Click, Command, CommandContext, Form, options
 from bot.views import ids, lists, plan
 from commands.common import answer, environment_first, no_more, person_name, unpacked
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from bot.domain.report import PreparedPlan
 
-USAGE = "start [ENVIRONMENT] [--hotfix] [--only TAG,…] [--strategy NAME] [--version X.Y.Z]"
+USAGE = "start [ENVIRONMENT] [--hotfix] [--only TAG,…] [--strategy NAME] [--version X.Y.Z|minor|major]"
 CHANGED = "What would be released has changed since you saw the plan, so nothing was started. This is the plan now:"
 
 
@@ -51,7 +51,7 @@ async def start(ctx: CommandContext, args: tuple[str, ...]) -> None:
     """Show what will happen, step by step with the commands of each host; nothing is done before you confirm.
 
     The commit is pinned when you confirm: what is merged later is not released. --hotfix takes the tip of release.
-    --only deploys some services, and the release is recorded as partial.
+    --only deploys some services, and the release is recorded as partial. --version raises more than the last number.
     """
     given = options(args, switches=("hotfix",), values=("only", "strategy", "env", "version"))
     environment, words = environment_first(ctx, given.words, given.values.get("env", ""))
@@ -62,7 +62,7 @@ async def start(ctx: CommandContext, args: tuple[str, ...]) -> None:
         hotfix="hotfix" in given.switches,
         only=tuple(one.strip() for one in given.values.get("only", "").split(",") if one.strip()),
         strategy=given.values.get("strategy", ""),
-        version=str(Version.parse(version)) if version else "",
+        version=_readable(version),
     )
     await open_preview(ctx, request)
 
@@ -81,16 +81,19 @@ async def open_preview(ctx: CommandContext, request: Request) -> None:
     except ReleaseError as error:
         await ctx.update_modal(plan.refused_modal(error.message, error.hint))
         return
-    shown = asdict(replace(request, seen=prepared.plan.fingerprint))
+    newest = str(prepared.newest or "")
+    shown = {**asdict(replace(request, seen=prepared.plan.fingerprint)), "newest": newest}
     await ctx.update_modal(plan.preview_modal(prepared, shown, advice=_advice(request, prepared)))
 
 
 def wrong_version(form: Form) -> Mapping[str, str]:
-    """Keep the modal open while what stands in it is no version."""
+    """Keep the modal open while what stands in it is no version, or none that may come next."""
+    newest = Version.try_parse(str(unpacked(form.metadata).get("newest", "")))
     try:
-        Version.parse(form.text(ids.VERSION) or "0.0.1")
+        if typed := form.text(ids.VERSION):
+            accept(typed, existing=[newest] if newest else [])
     except WrongUse as error:
-        return {ids.VERSION: f"{error.message} It has {error.hint}."}
+        return {ids.VERSION: f"{error.message} Try {error.hint}."}
     return {}
 
 
@@ -121,6 +124,7 @@ async def _begin(ctx: CommandContext, request: Request) -> None:
         await answer(ctx, lists.sentence(CHANGED))
         await _preview_message(ctx, replace(request, key=""))
         return
+    request = replace(request, version=prepared.plan.version)
     started = await ctx.office.desk.start(
         plan=prepared.plan, checklist=prepared.checklist, by=ctx.person.slack, channel=ctx.channel
     )
@@ -134,6 +138,7 @@ async def _prepare(ctx: CommandContext, request: Request) -> PreparedPlan:
         only=request.only,
         strategy=request.strategy,
         version=request.version,
+        afresh=not request.seen,
     )
 
 
@@ -169,6 +174,12 @@ async def _free(ctx: CommandContext, environment: str) -> None:
             f"{environment} is locked by {person_name(ctx, lock.owner)}: {lock.reason}. Nothing was started.",
             hint=f"ask them, or an admin, for /release unlock {environment}",
         )
+
+
+def _readable(version: str) -> str:
+    """Refuse what is neither three numbers nor a bump, before anything is asked of anybody."""
+    word = version.strip().casefold()
+    return word if word in {"", *Bump} else str(Version.parse(version))
 
 
 def _advice(request: Request, prepared: PreparedPlan) -> str:

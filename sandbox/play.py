@@ -115,7 +115,9 @@ async def play(world: World) -> int:
     print()
     wrong = [failure] if failure else await problems(world, before, messages)
     if not wrong:
-        print("The release ended well: tag, branch, checkout, services, webapp and announcements are as they must be.")
+        print(
+            "The release ended well: tag, branch, checkout, services, webapp, announcements and GitHub are as they must be."
+        )
         return 0
     print("The release did not end well:")
     for one in wrong:

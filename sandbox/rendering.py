@@ -83,6 +83,7 @@ def settings(world: World) -> dict[str, Any]:
 def _environment(world: World) -> dict[str, Any]:
     return {
         "title": "production",
+        "pull_request_comments": True,  # off by default; here it is shown
         "poll": 0.5,
         "control": _host(world.control) | {"jobs": str(world.git.control / "jobs")},
         "web": _host(world.web) | {"jobs": str(world.git.server / "jobs")},

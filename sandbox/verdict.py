@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from dataclasses import dataclass
@@ -9,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
+from bot.domain import notes
 from bot.domain.errors import Unavailable
+from sandbox.forge import SQUASHED
 from sandbox.processes import output
 
 if TYPE_CHECKING:
@@ -62,6 +65,7 @@ async def problems(world: World, before: Snapshot, messages: Sequence[Mapping[st
         *[problem async for problem in _branch_problems(world, before, after, commit)],
         *_server_problems(before, after, commit),
         *_announcement_problems(version, messages),
+        *[problem async for problem in _github_problems(world, before, version)],
     ]
 
 
@@ -104,6 +108,25 @@ def _announcement_problems(version: str, messages: Sequence[Mapping[str, Any]]) 
         count = sum(1 for text in texts if re.search(pattern, text))
         if count != 1:
             yield f"the {name} of {version} was announced {count} times in the channel"
+
+
+async def _github_problems(world: World, before: Snapshot, version: str) -> Any:
+    """GitHub has one release with the lines of the tag, and each pull request of the range one comment."""
+    lines = notes.parse((await world.git.git("cat-file", "-p", version)).partition("\n\n")[2])
+    releases = [one for one in world.github.releases if one["tag_name"] == version]
+    if len(releases) != 1:
+        yield f"GitHub has {len(releases)} releases for {version}"
+    for one in releases:
+        shown = [
+            line.removeprefix("* ") for line in html.unescape(str(one["body"])).splitlines() if line.startswith("* ")
+        ]
+        if shown != [notes.line(note) for note in lines]:
+            yield f"GitHub's release {version} has other notes than the tag: {shown}"
+    subjects = (await world.git.git("log", "--format=%s", f"{before.release}..{version}")).splitlines()
+    for number in sorted(int(match["number"]) for one in subjects if (match := SQUASHED.match(one))):
+        told = [one for one in world.github.comments.get(number, ()) if f"Released in {version}." in one["body"]]
+        if len(told) != 1:
+            yield f"#{number} was told {len(told)} times that it is in {version}"
 
 
 def _webapp(world: World) -> Mapping[str, str]:

@@ -12,8 +12,9 @@ if TYPE_CHECKING:
 
     from bot.domain.plan import StepKind
 
-Part = Literal["es_update", "manual_migrations"]
-PARTS: tuple[Part, ...] = ("es_update", "manual_migrations")  # what findings may switch on (DESIGN.md, strategy)
+Part = Literal["es_update", "manual_migrations", "pull_request_comments"]
+# The first two are switched on by findings (docs/strategies.md), the last one by the environment's settings.
+PARTS: tuple[Part, ...] = ("es_update", "manual_migrations", "pull_request_comments")
 MANUAL = "manual"  # the step that a checklist's own sentence becomes
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from bot.domain.checklist import MANUAL, Item, suggestion
+from bot.domain.drafting import Draft
 from bot.domain.errors import WrongUse
 from bot.domain.plan import Plan, PlannedStep
 
@@ -22,6 +23,9 @@ MERGE = "master_contains_release"
 NOTES = "notes"
 ANNOUNCE = "announce_start"
 CI_OF_MERGE = "ci_green_merge"
+COMMENTS = "pull_request_comments"
+PULLS = "pull_requests"  # its parameter: the numbers of the range
+NO_NOTES = Draft()
 _SHA = re.compile(r"[0-9a-f]{40}")
 _TAG = re.compile(r"[a-z][a-z0-9-]{0,63}")
 
@@ -68,12 +72,12 @@ def make_plan(
     tags: Sequence[str] = (),
     parts: Collection[str] = (),
     manual_steps: Sequence[ManualStep] = (),
-    notes: str = "",
+    notes: Draft = NO_NOTES,
     merge: Merge | None = None,
 ) -> Plan:
     """Order the concrete steps of one release.
 
-    A part that is not switched on is left out, and so is what a hotfix does not do. ``notes`` are the drafted lines. With
+    A part that is not switched on is left out, and so is what a hotfix does not do. With
     ``merge``, CI is asked of master before it and of the merge after it. Raises `WrongUse` for facts that make no plan.
     """
     _refuse(checklist, base=base, head=head, tags=tags, parts=parts, hotfix=hotfix, merge=merge)
@@ -192,8 +196,8 @@ def _before(items: Sequence[Item], first: str, second: str) -> bool:
     return first in order and second in order and order.index(first) < order.index(second)
 
 
-def _given(notes: str, merge: Merge | None, *, ci_again: bool) -> dict[str, dict[str, object]]:
-    given: dict[str, dict[str, object]] = {NOTES: {"draft": notes}}
+def _given(notes: Draft, merge: Merge | None, *, ci_again: bool) -> dict[str, dict[str, object]]:
+    given: dict[str, dict[str, object]] = {NOTES: notes.params(), COMMENTS: {PULLS: list(notes.pull_requests)}}
     if merge and ci_again:
         given[CI] = {"commit": merge.ours}
     if merge:

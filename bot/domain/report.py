@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from bot.domain.plan import Plan
     from bot.domain.review import Review
+    from bot.domain.version import Version
     from bot.domain.world import Check
 
 
@@ -63,8 +64,13 @@ class ReviewReport:
 
 @dataclass(frozen=True, slots=True)
 class PreparedPlan:
-    """A plan that nobody has confirmed yet, the text of its checklist, and the review that it rests on."""
+    """A plan that nobody has confirmed yet, the text of its checklist, and the review that it rests on.
+
+    ``newest`` is the newest version there is. ``draft_problem``: why GitHub did not tell all for the notes.
+    """
 
     plan: Plan
     checklist: str
     report: ReviewReport
+    newest: Version | None = None
+    draft_problem: str = ""

@@ -32,8 +32,12 @@ class ReleaseOffice(Protocol):
         only: Sequence[str] = (),
         strategy: str = "",
         version: str = "",
+        afresh: bool = True,
     ) -> PreparedPlan:
         """Pin the head and make the plan; nothing is kept. Empty ``strategy`` and ``version`` take what the review proposes.
+
+        ``version`` is three numbers, or the bump itself (``minor``). With ``afresh`` false the notes' draft is the one
+        that was shown, though GitHub may say something else by now.
 
         Raises `WrongUse` for a strategy or version that cannot be, `Conflict` when there is nothing to release.
         """

@@ -8,20 +8,21 @@ from collections import OrderedDict
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from bot.domain import notes
 from bot.domain.changes import Ref
 from bot.domain.errors import Conflict, Refused, ReleaseError, WrongUse
-from bot.domain.planning import demand_known
+from bot.domain.planning import COMMENTS, NO_NOTES, demand_known
 from bot.domain.report import Drift, PreparedPlan, ReviewReport
 from bot.domain.rules.reading import Surroundings
 from bot.domain.version import Bump, Version, accept
 from bot.engine.clock import SystemClock
+from bot.engine.drafting import Drafting
 from bot.reviewing import review_range
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
     from bot.domain.checklist import Checklist
+    from bot.domain.drafting import Draft
     from bot.domain.plan import Plan
     from bot.domain.planning import Pinned
     from bot.domain.review import Review
@@ -50,7 +51,7 @@ class Planning(Protocol):
         hotfix: bool = False,
         tags: Sequence[str] = (),
         parts: Collection[str] = (),
-        notes: str = "",
+        notes: Draft = NO_NOTES,
     ) -> Plan:
         """Make the plan with the exact commands of each step."""
 
@@ -76,6 +77,7 @@ class OfficeService:
     areas: Mapping[str, Area]
     freezes: Any = None  # `bot.engine.freezes.Freezes`
     clock: Clock = field(default_factory=SystemClock)
+    _drafting: Drafting = field(default_factory=Drafting)
     _read: OrderedDict[_Key, Review] = field(default_factory=OrderedDict)
 
     async def review(
@@ -95,6 +97,7 @@ class OfficeService:
         only: Sequence[str] = (),
         strategy: str = "",
         version: str = "",
+        afresh: bool = True,
     ) -> PreparedPlan:
         """Pin the head and make the plan; see `ReleaseOffice`."""
         area = self._area(environment)
@@ -111,17 +114,20 @@ class OfficeService:
         report = await self._report(area, *ends, hotfix=hotfix, tell=None, checked=asked)
         checklist = _checklist(area, strategy, report.review)
         taken = [Version.parse(name) for name in await area.ports.repository.version_tags()]
+        chosen = _version(version, report.review, taken)
+        pulls = report.review.pull_requests
+        drafted = await self._drafting.draft(area.ports.code_host, pulls, afresh=afresh)
         plan = area.planning.plan(
             checklist,
             pinned,
-            version=_version(version, report.review, taken),
+            version=chosen,
             previous_version=str(report.review.version.current or ""),
             hotfix=hotfix,
             tags=tuple(only),
-            parts=[part for part in report.review.strategy.parts if part in checklist.parts],
-            notes="\n".join(notes.line(one) for one in notes.draft(report.review)),
+            parts=[part for part in _parts(area, report.review) if part in checklist.parts],
+            notes=drafted.draft,
         )
-        return PreparedPlan(plan, checklist.text, report)
+        return PreparedPlan(plan, checklist.text, report, max(taken, default=None), drafted.problem)
 
     def _area(self, environment: str) -> Area:
         name, _ = self.settings.environment(environment)
@@ -278,6 +284,12 @@ def _checklist(area: Area, wanted: str, review: Review) -> Checklist:
     raise WrongUse(
         f"There is no checklist {wanted[:40]!r}.", hint=f"did you mean {near[0]}?" if near else f"one of {choices}"
     )
+
+
+def _parts(area: Area, review: Review) -> Sequence[str]:
+    """What findings switch on, and what the environment's settings do."""
+    own = (COMMENTS,) if area.settings.pull_request_comments else ()
+    return (*review.strategy.parts, *own)
 
 
 def _version(wanted: str, review: Review, taken: Sequence[Version]) -> str:

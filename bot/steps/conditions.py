@@ -39,6 +39,11 @@ async def _release_at_head(ctx: StepContext) -> bool:
     return await ctx.ports.repository.branch_head(branch=ctx.environment.release_branch) == ctx.plan.head
 
 
+async def _tag_at_head(ctx: StepContext) -> bool:
+    tag = await ctx.ports.repository.remote_tag(name=ctx.plan.version)
+    return tag is not None and tag.target == ctx.plan.head
+
+
 async def _ci_green(ctx: StepContext) -> bool:
     """Somebody who skipped the CI step has answered for it; nobody is asked twice."""
     if "ci_green" not in ctx.outputs:
@@ -50,6 +55,7 @@ async def _ci_green(ctx: StepContext) -> bool:
 RELEASE_UNMOVED = Condition("origin's release is where the plan saw it", _release_unmoved)
 HEAD_ON_ITS_BRANCH = Condition("the pinned commit is on its branch", _head_on_its_branch)
 RELEASE_AT_HEAD = Condition("origin's release is at the pinned commit", _release_at_head)
+TAG_AT_HEAD = Condition("the version's tag is at the pinned commit", _tag_at_head)
 CI_GREEN = Condition("required jobs green for this commit", _ci_green)
 
 

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 from bot.checklists import catalogue
 from bot.domain.errors import Conflict, Refused
-from bot.domain.planning import Merge, Pinned, make_plan, merge_message
+from bot.domain.planning import NO_NOTES, Merge, Pinned, make_plan, merge_message
 from bot.steps.words import short
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from bot.domain.checklist import Checklist
+    from bot.domain.drafting import Draft
     from bot.domain.plan import Command, Plan, PlannedStep
     from bot.domain.planning import ManualStep
     from bot.engine.step import Step, StepEnvironment
@@ -69,9 +70,9 @@ class Planner:
         tags: Sequence[str] = (),
         parts: Collection[str] = (),
         manual_steps: Sequence[ManualStep] = (),
-        notes: str = "",
+        notes: Draft = NO_NOTES,
     ) -> Plan:
-        """Make the plan (see `make_plan`) with the exact commands of each step. ``notes`` are drafted lines."""
+        """Make the plan (see `make_plan`) with the exact commands of each step."""
         return make_plan(
             checklist,
             catalogue=catalogue(self.registry),

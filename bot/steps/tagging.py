@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from bot.domain.errors import StepFailed
+from bot.domain.noteform import MOST_LINES
 from bot.domain.notes import HEADING
 from bot.steps.words import short
 
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from bot.domain.world import RemoteTag
     from bot.engine.step import StepContext
 
-MOST_LINES = 200
 _MARK = re.compile(r"^Released-by: (?P<mark>\S+)\s*$", re.MULTILINE)
 NEXT_VERSION = "/release abort, then /release start with the next version: a pushed tag is never moved or deleted"
 
@@ -74,9 +74,8 @@ def lines_of(text: str) -> list[str]:
     return [line for line in lines if f"> {line}" != HEADING and not line.startswith("Released-by:")]
 
 
-def note_lines(text: str) -> list[str]:
-    """Read what a person left in the form; raises `StepFailed` when nothing, or far too much, is left."""
-    lines = lines_of(text)
+def demand_lines(lines: list[str]) -> list[str]:
+    """Return the lines that go into a tag; raises `StepFailed` when there is none, or far too many."""
     if not lines:
         raise StepFailed(
             "The release notes are empty.", hint="retry, and write at least one line: [Task] What is new #123"
@@ -84,6 +83,23 @@ def note_lines(text: str) -> list[str]:
     if len(lines) > MOST_LINES:
         raise StepFailed(f"The release notes have {len(lines)} lines.", hint=f"retry with at most {MOST_LINES} lines")
     return lines
+
+
+def mark_of_tag(ctx: StepContext) -> str:
+    """Return the mark that the tag of this release will have (`StepContext.mark` of the step that pushes it)."""
+    keys = [step.key for step in ctx.plan.steps if step.step == "tag"]
+    return f"{ctx.release}-{keys[0] if keys else 'tag'}"
+
+
+def hidden_mark(mark: str) -> str:
+    """Return a mark that GitHub keeps and does not show: by it a release finds its own texts again."""
+    return f"<!-- releasebot {mark} -->"
+
+
+def body_of_release(lines: list[str], *, mark: str) -> str:
+    """Return the notes as Markdown, the same lines as in the tag. Nobody is mentioned, and nothing is taken for HTML."""
+    shown = (line.replace("&", "&amp;").replace("<", "&lt;").replace("@", "@<!-- -->") for line in lines)
+    return "\n".join([*(f"* {line}" for line in shown), "", hidden_mark(mark), ""])
 
 
 def tag_commands(version: str, head: str) -> tuple[tuple[str, ...], ...]:

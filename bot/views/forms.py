@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bot.domain import notes
+from bot.domain import noteform
+from bot.domain.drafting import Draft
+from bot.domain.notes import NoteKind
 from bot.views import ids, kit, limits
-from bot.views.text import code, escape, one_line, paragraphs, shorten
+from bot.views.text import code, escape, exact, paragraphs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -15,8 +17,6 @@ if TYPE_CHECKING:
 
     from bot.domain.readmodel import OpenQuestion, ReleaseView, StepView
     from bot.domain.release import Choice
-
-_GROUPS = 6  # of ten boxes each: more are not a choice but a wall
 
 
 def question_form(opened: OpenQuestion, choice: Choice, index: int) -> dict[str, Any]:
@@ -34,32 +34,33 @@ def question_form(opened: OpenQuestion, choice: Choice, index: int) -> dict[str,
 
 
 def notes_form(callback: str, metadata: Mapping[str, object], draft: Mapping[str, object]) -> dict[str, Any]:
-    """Edit the release notes. The text counts; ticked boxes, if any, say which of its pull requests are kept.
+    """Edit the release notes: one text field for each kind, and one for what is left out (`bot.domain.noteform`).
 
-    The draft has ``version`` and ``text`` (a tag message in METASPACE's form).
+    The draft has ``version``, and as lines in METASPACE's form ``text`` and ``left_out``.
     """
-    text, version = str(draft.get("text", "")), str(draft.get("version", ""))
-    numbered = [note for note in notes.parse(text) if note.number is not None]
+    boxes = noteform.boxes(Draft.read(draft))
     blocks: list[Block] = [
-        kit.section(f"Annotated tag {code(version)}: these lines become its message, in METASPACE's form."),
-        kit.text_input(
-            ids.NOTES,
-            "Release notes",
-            initial=fitting(text),
-            multiline=True,
-            hint="One line each: [Task], [Bug] or [Dependabot], a title, #number. Reword or remove lines freely.",
+        kit.section(
+            f"Notes of the tag {code(str(draft.get('version', '')))}: one line for each thing that is new, and #number.\n"
+            "Move a line within its box to reorder it, into another box to change its kind, into *Left out* to drop it. "
+            f"Write it in your own words. {code(noteform.NOTHING)} stands for nothing.\n"
+            "Nothing is tagged yet: you are shown the message first."
         ),
-        *_boxes(numbered),
+        *(
+            kit.text_input(box.name, _label(box), initial=box.text, multiline=True, hint=_hint(box))
+            for box in boxes[: limits.MODAL_BLOCKS - 1]
+        ),
     ]
-    if len(numbered) > _GROUPS * limits.OPTIONS:
-        blocks.append(
-            kit.context(
-                f"Boxes for the first {_GROUPS * limits.OPTIONS} of {len(numbered)} lines; edit the text for others."
-            )
-        )
+    opened = {**metadata, "filled": [box.name for box in boxes if box.filled]}
     return kit.modal(
-        callback=callback, title="Release notes", submit="Use these notes", blocks=blocks, metadata=metadata
+        callback=callback, title="Release notes", submit="Show the message", blocks=blocks, metadata=opened
     )
+
+
+def given_back(lines: Sequence[str]) -> kit.Message:
+    """Hand what was typed back to its author when it could not be taken."""
+    text = "Your notes were not taken. Here they are, to copy:"
+    return kit.message(text, kit.lines([f"*{text}*", *(exact(one, 600) for one in lines)], room=kit.ROOM))
 
 
 def reason_form(callback: str, metadata: Mapping[str, object], title: str, what: str) -> dict[str, Any]:
@@ -99,37 +100,16 @@ def typed_form(callback: str, metadata: Mapping[str, object], what: str, version
     return kit.modal(callback=callback, title="Confirm by typing", submit="Confirm", blocks=blocks, metadata=metadata)
 
 
-def fitting(text: str) -> str:
-    """Cut a draft at a whole line so that it fits into a text field; what is cut is said in the last line."""
-    if len(text) <= limits.INITIAL - 300:
-        return text
-    kept: list[str] = []
-    for line in text.splitlines():
-        if sum(len(one) + 1 for one in kept) + len(line) > limits.INITIAL - 300:
-            break
-        kept.append(line)
-    return "\n".join(kept)
+def _label(box: noteform.Box) -> str:
+    name = {NoteKind.TASK: "Tasks", NoteKind.BUG: "Bugs", NoteKind.DEPENDABOT: "Dependabot"}
+    title = name[box.kind] if box.kind else "Left out"
+    return f"{title} ({box.number} of {box.of})" if box.of > 1 else title
 
 
-def kept_notes(text: str, keep: Sequence[str]) -> str:
-    """Apply the boxes: with none ticked the text stands as it is; else lines of pull requests not ticked are left out."""
-    if not keep:
-        return text
-    lines = text.splitlines()
-    return "\n".join(
-        line for line in lines if not (note := notes.parse(line)) or str(note[0].number or "") in {*keep, ""}
-    )
-
-
-def _boxes(numbered: Sequence[notes.Note]) -> list[Block]:
-    groups = [numbered[at : at + limits.OPTIONS] for at in range(0, len(numbered), limits.OPTIONS)][:_GROUPS]
-    found: list[Block] = []
-    for place, group in enumerate(groups):
-        options = [(str(one.number), shorten(one_line(f"#{one.number} {one.title}"), limits.OPTION)) for one in group]
-        label = "Keep only these lines" if place == 0 else "… or these"
-        hint = "Tick some to leave out all others; tick none to keep the text as it is." if place == 0 else ""
-        found.append(kit.checkboxes(f"{ids.KEEP}{place}", label, options, hint))
-    return found
+def _hint(box: noteform.Box) -> str:
+    if box.number > 1:
+        return ""
+    return "Not in the tag; kept here for the next time." if box.kind is None else f"Becomes [{box.kind}] … in the tag."
 
 
 def _stand(release: ReleaseView, step: StepView | None) -> dict[str, object]:

@@ -22,8 +22,6 @@ QUESTION_FORM = "question:form:"  # followed by the form's name
 FORMS = ("notes", "reason", "typed_version")
 
 VERSION = "version"  # block ids of inputs; each input's action id is "value"
-NOTES = "notes"
-KEEP = "keep-"  # followed by the number of the group of ten
 REASON = "reason"
 TYPED = "typed"
 INPUT = "value"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from bot.domain.drafting import Draft
 from bot.domain.plan import StepKind
+from bot.domain.version import possible
 from bot.views import ids, kit
 from bot.views.review import summary_lines
 from bot.views.states import STRATEGY
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from bot.domain.plan import Plan, PlannedStep
     from bot.domain.report import PreparedPlan
 
+_SIGNS = 5
 _WHO = {StepKind.MANUAL: "you do it and confirm", StepKind.APPROVAL: "you approve"}
 
 
@@ -27,12 +30,8 @@ def preview_modal(prepared: PreparedPlan, metadata: Mapping[str, object], *, adv
     blocks: list[Block] = [
         *([kit.section(f"*{escape(advice)}*")] if advice else []),
         kit.section("\n".join(_facts(plan))),
-        kit.text_input(
-            ids.VERSION,
-            "Version to tag",
-            initial=plan.version,
-            hint="Three numbers; raise the middle one for a milestone. The notes are shown before the tag is pushed.",
-        ),
+        *kit.lines(list(_versions(prepared)), room=1800),
+        kit.text_input(ids.VERSION, "Version to tag", initial=plan.version, hint=_version_hint(prepared)),
         kit.divider(),
         *_steps(plan.steps, room=3000),
         kit.divider(),
@@ -78,9 +77,10 @@ def preview_message(prepared: PreparedPlan, value: Mapping[str, object]) -> kit.
     blocks: list[Block] = [
         kit.header(title),
         kit.section("\n".join(_facts(plan))),
+        *kit.lines(list(_versions(prepared)), room=1200),
         *_steps(plan.steps, room=2500),
         *kit.lines(["*The review says*", *summary_lines(prepared.report)], room=1800),
-        *_commands(plan.steps, room=5500),
+        *_commands(plan.steps, room=4300),
         kit.context(_fingerprint(plan)),
         *kit.actions("start", buttons),
     ]
@@ -120,6 +120,35 @@ def _facts(plan: Plan) -> Iterator[str]:
     costly = next((step for step in plan.steps if step.costly_to_undo), None)
     if costly:
         yield f"*Costly to undo from:* {escape(costly.title)}. Until then, aborting leaves the site as it is."
+
+
+def _versions(prepared: PreparedPlan) -> Iterator[str]:
+    """Say which versions may come next, what speaks for a milestone, and what the notes are drafted from."""
+    if prepared.newest:
+        patch, minor, major = possible(prepared.newest).values()
+        yield (
+            f"*Which version?* {code(str(patch))} is the patch after {code(str(prepared.newest))}; for a milestone or an "
+            f"incompatible API change you raise it to {code(str(minor))} (minor) or {code(str(major))} (major)."
+        )
+    signs = prepared.report.review.version.milestone_candidates
+    shown = [f"• {escape(one, 160)}" for one in signs[:_SIGNS]]
+    more = [f"• … and {len(signs) - _SIGNS} more"] if signs[_SIGNS:] else []
+    yield from (
+        ["Signs of a milestone, for you to judge:", *shown, *more] if signs else ["No sign of a milestone was seen."]
+    )
+    notes = next((Draft.read(step.params) for step in prepared.plan.steps if "draft" in step.params), None)
+    if notes:
+        left = f", {len(notes.left_out)} left out" if notes.left_out else ""
+        yield f"*Notes:* {count(len(notes.lines), 'line')} drafted{left}; you edit them before the tag is pushed."
+    if prepared.draft_problem:
+        alone = " from titles alone" if notes and notes.titles_only else ""
+        yield f"Drafted{alone}, because GitHub did not tell all: {escape(prepared.draft_problem, 300)}"
+
+
+def _version_hint(prepared: PreparedPlan) -> str:
+    if not prepared.newest:
+        return "Three numbers, as in 1.0.0."
+    return f"One of {listing(map(str, possible(prepared.newest).values()), 'or')}; the words patch, minor and major do as well."
 
 
 def _steps(steps: Sequence[PlannedStep], *, room: int) -> list[Block]:

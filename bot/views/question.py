@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from bot.domain.release import DecisionKind
 from bot.views import ids, kit
 from bot.views.states import DECIDED
-from bot.views.text import escape, listing, mention, paragraphs, when
+from bot.views.text import escape, exact, listing, mention, paragraphs, when
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from bot.domain.release import Choice, Question
 
 _BASIS = 6
+_ROOM = 9500  # characters of what is asked: with title, basis and buttons a message holds it
 
 
 def question(opened: OpenQuestion, *, ask: str = "") -> kit.Message:
@@ -27,7 +28,7 @@ def question(opened: OpenQuestion, *, ask: str = "") -> kit.Message:
     who = f"{mention(ask)} " if ask else ""
     blocks = [
         kit.section(f"{who}*{escape(asked.title)}*"),
-        *_detail(asked),
+        *_detail(asked, room=_ROOM),
         *kit.actions(f"question-{opened.id}"[:255], choices(opened)),
         kit.context(f"Asked {when(opened.asked_at)}"),
     ]
@@ -67,9 +68,11 @@ def outcome_line(
     """Say who answered what, and when."""
     if kind is None:
         return f"No longer asked since {when(at)}."
-    chosen = next((one.label for one in asked.choices if one.kind is kind and one.value == value), "")
+    chosen = next((one for one in asked.choices if one.kind is kind and one.value == value), None)
+    if chosen and chosen.form == "notes":
+        return f"Edited by {mention(by)}, {when(at)}: see below what it became."
     why = f" Reason: {escape(reason, 500)}" if reason else ""
-    shown = f" (“{escape(chosen, 80)}”)" if chosen else ""
+    shown = f" (“{escape(chosen.label, 80)}”)" if chosen and chosen.label else ""
     return f"{DECIDED[kind]}{shown} by {mention(by)}, {when(at)}.{why}"
 
 
@@ -97,7 +100,10 @@ _FORWARD = frozenset({DecisionKind.APPROVE, DecisionKind.DONE})
 
 
 def _detail(asked: Question, *, room: int = 4000) -> Iterator[Block]:
-    if asked.detail.strip():
-        yield from kit.lines(paragraphs(asked.detail, room).splitlines(), room=room)
+    said = paragraphs(asked.detail, room).splitlines() if asked.detail.strip() else []
+    text = str((asked.draft or {}).get("message") or "")
+    if said or text:
+        rest = "… and {n} more lines; the form has them all." if text else "… and {n} more."
+        yield from kit.lines([*said, *(exact(line) for line in text.splitlines())], room=room, rest=rest)
     if asked.basis:
         yield kit.context(f"An answer rests on: {listing(escape(one, 120) for one in asked.basis[:_BASIS])}.")

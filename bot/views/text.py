@@ -95,6 +95,13 @@ def by_hand(one: Command, limit: int = 600) -> str:
     return f"{code(one.host, 40)} {code(f'cd {shlex.quote(one.folder)} && {typed}' if one.folder else typed, limit)}"
 
 
+def exact(text: str, limit: int = 400) -> str:
+    """Show a line of outside text as inline code, with every space that it has."""
+    kept = "".join(c if c.isprintable() and unicodedata.bidirectional(c) not in _BIDI else " " for c in text)
+    plain = shorten(kept, limit).replace("`", "ʼ")
+    return f"`{''.join(_ENTITIES.get(c, c) for c in plain)}`" if plain.strip() else ""
+
+
 def link(url: str, label: str, limit: int = 150) -> str:
     """Link to a web page; an address that is none is left out and only the label shown."""
     shown = escape(label, limit).replace("|", "¦")

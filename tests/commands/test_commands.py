@@ -125,6 +125,37 @@ async def test_a_bad_version_keeps_the_modal_open(world: World) -> None:
     assert not world.desk.asked
 
 
+@pytest.mark.parametrize(
+    ("version", "words"),
+    [
+        ("1.9.9", "exists already"),
+        ("1.9.8", "goes back behind 1.9.9"),
+        ("1.9.11", "jumps from 1.9.9"),
+        ("1.11.0", "jumps from 1.9.9"),
+        ("3.0.0", "jumps from 1.9.9"),
+    ],
+)
+async def test_a_version_that_cannot_come_next_keeps_the_modal_open(world: World, version: str, words: str) -> None:
+    await world.type("start")
+    wrong = await world.submit(version=version)
+    assert words in wrong[ids.VERSION]
+    assert "1.9.10, 1.10.0, 2.0.0" in wrong[ids.VERSION]
+    assert not world.desk.asked
+
+
+async def test_a_bump_may_be_typed_instead_of_a_version(world: World) -> None:
+    await world.type("start --version Minor")
+    assert world.office.requests[-1]["version"] == "minor"
+    assert not await world.submit(version="major")
+    assert world.office.requests[-1]["version"] == "major"
+
+
+async def test_a_confirmed_plan_takes_the_draft_that_was_shown(world: World) -> None:
+    await world.type("start")
+    await world.submit(version=None)
+    assert [request["afresh"] for request in world.office.requests] == [True, False]
+
+
 async def test_a_plan_that_changed_since_it_was_seen_is_shown_again_and_not_started(world: World) -> None:
     await world.type("start")
     world.office.prepared = worlds.prepared(head="c" * 40)
@@ -198,15 +229,39 @@ async def test_a_choice_with_a_form_opens_it_and_sends_what_was_written(world: W
     world.desk.releases["R7"] = running(questions=(worlds.opened(),))
     await world.press("question:approve", json.dumps({"question": "Q3", "release": "R7", "choice": 0}))
     assert not world.desk.asked
-    await world.submit(**{"notes": "[Task] Mono mass #1388\n[Bug] Broken table #1390", "keep-0": ["1390"]})
-    assert world.desk.asked[0][-1] == {"text": "[Bug] Broken table #1390"}
+    wrong = await world.submit(**{"task-0": "–", "bug-0": "Broken table, mended #1390", "left-out-0": None})
+    assert not wrong
+    assert world.desk.asked[0][-1] == {
+        "text": "[Bug] Broken table, mended #1390",
+        "left_out": "[Task] Mono mass #1388",
+    }
 
 
 async def test_notes_left_alone_are_the_draft(world: World) -> None:
     world.desk.releases["R7"] = running(questions=(worlds.opened(),))
     await world.press("question:approve", json.dumps({"question": "Q3", "release": "R7", "choice": 0}))
-    await world.submit(**{"notes": None, "keep-0": None})
-    assert world.desk.asked[0][-1] == {"text": worlds.opened().question.draft["text"]}  # type: ignore[index]
+    assert not await world.submit(**dict.fromkeys(("task-0", "bug-0", "dependabot-0", "left-out-0")))
+    assert world.desk.asked[0][-1] == {"text": "[Task] Mono mass #1388\n[Bug] Broken table #1390", "left_out": ""}
+
+
+async def test_notes_that_cannot_be_tagged_keep_the_form_open(world: World) -> None:
+    world.desk.releases["R7"] = running(questions=(worlds.opened(),))
+    await world.press("question:approve", json.dumps({"question": "Q3", "release": "R7", "choice": 0}))
+    assert "empty" in (await world.submit(**{"task-0": "–", "bug-0": "–"}))["task-0"]
+    assert "none of Task" in (await world.submit(**{"task-0": "[Story] x", "bug-0": None}))["task-0"]
+    assert not world.desk.asked
+
+
+async def test_notes_that_come_too_late_are_handed_back(world: World) -> None:
+    world.desk.releases["R7"] = running(questions=(worlds.opened(),))
+    await world.press("question:approve", json.dumps({"question": "Q3", "release": "R7", "choice": 0}))
+    world.desk.verdict = Decided(effective=False, sentence="<@U01OTHER> was first.")
+    await world.submit(**{"task-0": "In my words #1388"})
+    assert "In my words #1388" in json.dumps(world.voice.blocks[-1])
+    world.desk.releases["R7"] = running()
+    with pytest.raises(Conflict, match="does not ask this any more"):
+        await world.submit(**{"task-0": "Once more #1388"})
+    assert "Once more #1388" in json.dumps(world.voice.blocks[-1])
 
 
 async def test_a_typed_version_must_be_the_version(world: World) -> None:

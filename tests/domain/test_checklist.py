@@ -46,6 +46,8 @@ def test_in_place_goes_in_metaspaces_order() -> None:
         "prove_live",
         "processing_back",
         "announce_success",
+        "github_release",
+        "pull_request_comments",
     ]
 
 

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from bot.checklists import catalogue, shipped
 from bot.domain.checklist import PARTS, StepFacts
+from bot.domain.drafting import Draft
 from bot.domain.errors import WrongUse
+from bot.domain.notes import Note, NoteKind
 from bot.domain.plan import Command, Plan, PlannedStep
 from bot.domain.planning import ManualStep, Merge, loose_ends, make_plan, planned_merge
 from bot.steps.registry import load
@@ -26,6 +28,10 @@ def commands(plan: Plan, step: PlannedStep) -> tuple[Command, ...]:
     return (Command("here", (step.key, plan.head)),)
 
 
+def drafted(title: str) -> Draft:
+    return Draft((Note(NoteKind.TASK, title, 7),), pull_requests=(7,))
+
+
 def make(catalogue: dict[str, StepFacts] = CATALOGUE, **facts: Any) -> Plan:
     given = {"environment": "prod", "base": "a" * 40, "head": "b" * 40, "version": "1.0.1", "previous_version": "1.0.0"}
     return make_plan(CHECKLIST, catalogue=catalogue, commands=commands, **{**given, **facts})
@@ -33,8 +39,9 @@ def make(catalogue: dict[str, StepFacts] = CATALOGUE, **facts: Any) -> Plan:
 
 @given(SHAS, st.sets(st.sampled_from(PARTS)), MANUAL, MERGES, st.text(max_size=20))
 def test_the_same_facts_make_the_same_plan(
-    head: str, parts: set[str], manual: list[ManualStep], merge: Merge | None, notes: str
+    head: str, parts: set[str], manual: list[ManualStep], merge: Merge | None, title: str
 ) -> None:
+    notes = drafted(title)
     facts = {"head": head, "parts": parts, "manual_steps": manual, "merge": merge, "notes": notes}
     one, other = make(**facts), make(**facts)
     assert one == other
@@ -67,8 +74,13 @@ def test_a_hotfix_pushes_neither_master_nor_release() -> None:
 
 
 def test_the_draft_of_the_notes_is_part_of_what_is_approved() -> None:
-    assert make(notes="[Task] a").step("notes").params == {"draft": "[Task] a"}
-    assert make(notes="[Task] a").fingerprint != make(notes="[Task] b").fingerprint
+    assert make(notes=drafted("a")).step("notes").params == {"draft": "[Task] a #7"}
+    assert make(notes=drafted("a")).fingerprint != make(notes=drafted("b")).fingerprint
+
+
+def test_the_pull_requests_of_the_range_are_those_that_are_told() -> None:
+    plan = make(notes=drafted("a"), parts={"pull_request_comments"})
+    assert plan.step("pull_request_comments").params == {"pull_requests": [7]}
 
 
 def test_a_merge_asks_ci_before_and_after() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,7 +11,7 @@ import yaml
 
 from bot.checklists import shipped
 from bot.domain.errors import Conflict, Refused, Unavailable, WrongUse
-from bot.domain.world import CheckState
+from bot.domain.world import CheckState, PullRequestInfo
 from bot.engine.office_service import Area, OfficeService
 from bot.settings import parse
 from bot.settings_example import EXAMPLE
@@ -141,6 +142,41 @@ async def test_a_plan_pins_the_head_and_takes_what_the_review_proposes(world: Wo
     assert drafts == ["[Task] Add one #11\n[Task] Add two #12"]
 
 
+async def test_the_draft_is_made_of_what_github_says_and_confirmed_as_it_was_shown(world: World) -> None:
+    said = PullRequestInfo(11, "Add one", "ada", body="Release note: One is here")
+    world.code_host.pulls = {11: said, 12: PullRequestInfo(12, "Add two", "bo", labels=("bug",))}
+    made = office(world)
+    shown = await made.plan(environment="prod")
+    assert shown.plan.step("notes").params == {"draft": "[Task] One is here #11\n[Bug] Add two #12"}
+    assert shown.draft_problem == ""
+    world.code_host.pulls[11] = replace(said, body="")
+    assert (await made.plan(environment="prod", afresh=False)).plan.fingerprint == shown.plan.fingerprint
+    assert (await made.plan(environment="prod")).plan.fingerprint != shown.plan.fingerprint
+
+
+async def test_a_plan_comes_without_github_too_and_says_what_that_means(world: World) -> None:
+    world.tap.fail("pull_requests", Unavailable("GitHub does not answer.", hint="wait"))
+    prepared = await office(world).plan(environment="prod")
+    assert prepared.plan.step("notes").params["titles_only"] is True
+    assert prepared.draft_problem == "GitHub does not answer."
+
+
+async def test_pull_requests_are_told_only_where_the_settings_say_so(world: World) -> None:
+    made = office(world)
+    assert "pull_request_comments" not in [step.key for step in (await made.plan(environment="prod")).plan.steps]
+    area = made.areas["prod"]
+    told = replace(area, settings=area.settings.model_copy(update={"pull_request_comments": True}))
+    plan = (await replace(made, areas={"prod": told}).plan(environment="prod")).plan
+    assert plan.step("pull_request_comments").params == {"pull_requests": [11, 12]}
+
+
+@pytest.mark.parametrize(("asked", "version"), [("minor", "1.10.0"), ("major", "2.0.0"), ("2.0.0", "2.0.0")])
+async def test_a_person_raises_more_than_the_last_number(world: World, asked: str, version: str) -> None:
+    prepared = await office(world).plan(environment="prod", version=asked)
+    assert prepared.plan.version == version
+    assert str(prepared.newest) == "1.9.9"
+
+
 async def test_the_same_request_gives_the_same_fingerprint(world: World) -> None:
     one, two = office(world), office(world)
     assert (await one.plan(environment="prod")).plan.fingerprint == (
@@ -153,6 +189,7 @@ async def test_the_same_request_gives_the_same_fingerprint(world: World) -> None
     [
         ({"version": "1.9.9"}, WrongUse, "exists already"),
         ({"version": "3.0.0"}, WrongUse, "jumps"),
+        ({"version": "1.9.11"}, WrongUse, "jumps"),
         ({"strategy": "in_plce"}, WrongUse, "no checklist"),
         ({"only": ("Not A Tag",)}, WrongUse, "no tag"),
         ({"only": ("sm-grapql",)}, WrongUse, "Did you mean .sm-graphql"),
@@ -183,8 +220,6 @@ async def test_a_hotfix_starts_from_what_was_proved_live(world: World, origin: O
 async def test_a_recommended_strategy_without_a_checklist_is_said_and_may_be_overruled(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from dataclasses import replace
-
     from bot.domain.strategy import Strategy, StrategyName
     from bot.engine import office_service
 

@@ -67,7 +67,15 @@ async def test_the_verdict_is_clean_when_the_world_is_as_it_must_be(world: World
         {"ts": "2", "user": "U0BOT", "text": "*METASPACE 1.9.3* is live on prod."},
         {"ts": "3", "thread_ts": "1", "user": "U0BOT", "text": "*METASPACE 1.9.3* is live on prod."},
     ]
+    unsaid = await problems(world, before, said)
+    assert unsaid[0] == "GitHub has 0 releases for 1.9.3"
+    assert unsaid[1:] == [f"#{number} was told 0 times that it is in 1.9.3" for number in range(1510, 1515)]
+    world.github.releases.append({"tag_name": "1.9.3", "body": "* [Task] One #1\n\n<!-- x -->"})
+    world.github.comments = {number: [{"body": "Released in 1.9.3.\n"}] for number in range(1510, 1515)}
     assert await problems(world, before, said) == []
+    world.github.releases[0]["body"] = "* [Task] Two #1"
+    assert "other notes than the tag" in (await problems(world, before, said))[0]
+    world.github.releases[0]["body"] = "* [Task] One #1"
     twice = await problems(world, before, [*said, {**said[1], "ts": "4"}])
     assert twice == ["the success of 1.9.3 was announced 2 times in the channel"]
 

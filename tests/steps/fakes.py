@@ -17,6 +17,7 @@ from bot.domain.world import (
     Chunk,
     CommitInfo,
     ConfigurationState,
+    IssueInfo,
     JobReport,
     JobSpec,
     JobState,
@@ -24,6 +25,8 @@ from bot.domain.world import (
     PlaybookEvent,
     Posted,
     Program,
+    PublishedRelease,
+    PullRequestInfo,
     RefUpdate,
     RemoteTag,
     SystemHealth,
@@ -192,9 +195,14 @@ class FakeRepository:
 
 @dataclass
 class FakeCodeHost:
-    """CI's reports by commit."""
+    """CI's reports by commit; pull requests and issues; releases and comments, which it takes once and for all."""
 
     reports: dict[str, list[Check]] = field(default_factory=dict)
+    pulls: dict[int, PullRequestInfo] = field(default_factory=dict)
+    linked: dict[int, IssueInfo] = field(default_factory=dict)
+    releases: dict[str, PublishedRelease] = field(default_factory=dict)
+    written: dict[int, list[str]] = field(default_factory=dict)
+    locked: set[int] = field(default_factory=set)
 
     def report(self, commit: str, **states: CheckState) -> None:
         self.reports[commit] = [
@@ -205,7 +213,29 @@ class FakeCodeHost:
         return self.reports.get(sha, [])
 
     async def pull_request_authors(self, *, numbers: Sequence[int]) -> Mapping[int, str]:
-        return {}
+        return {number: self.pulls[number].author for number in numbers if number in self.pulls}
+
+    async def pull_requests(self, *, numbers: Sequence[int]) -> Mapping[int, PullRequestInfo]:
+        return {number: self.pulls[number] for number in numbers if number in self.pulls}
+
+    async def issues(self, *, numbers: Sequence[int]) -> Mapping[int, IssueInfo]:
+        return {number: self.linked[number] for number in numbers if number in self.linked}
+
+    async def published(self, *, tag: str) -> PublishedRelease | None:
+        return self.releases.get(tag)
+
+    async def publish(self, *, tag: str, commit: str, title: str, body: str) -> None:
+        if tag in self.releases:
+            raise Conflict(f"GitHub has a release for {tag} already.", hint="look at it there")
+        self.releases[tag] = PublishedRelease(tag, title, body, f"https://github.test/releases/{tag}")
+
+    async def comments(self, *, number: int) -> Sequence[str] | None:
+        return tuple(self.written[number]) if number in self.written else None
+
+    async def comment(self, *, number: int, body: str) -> None:
+        if number in self.locked:
+            raise Refused(f"GitHub does not let us write a comment on #{number}: locked.", hint="unlock it")
+        self.written[number].append(body)
 
     def compare_url(self, *, base: str, head: str) -> str:
         return f"https://github.test/compare/{base[:8]}...{head[:8]}"

@@ -24,6 +24,8 @@ ORDER = (
     "prove_live",
     "processing_back",
     "announce_success",
+    "github_release",
+    "pull_request_comments",
 )
 ANSWERS = {"notes": yes("draft"), "workload": yes("drain")}
 
@@ -52,6 +54,8 @@ def effects(world: World) -> dict[str, object]:
         "jobs": list(world.jobs.jobs),
         "switched": [health.can_process_datasets for health in world.platform.switched],
         "posts": world.announcements.posts,
+        "releases": world.code_host.releases,
+        "comments": world.code_host.written,
     }
 
 

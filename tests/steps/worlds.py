@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bot.checklists import shipped
+from bot.domain.drafting import Draft
 from bot.domain.errors import ReleaseError
 from bot.domain.release import Answer, DecisionKind
 from bot.domain.world import CheckState, JobSpec, Program
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
 REGISTRY = load()
 NOTES = "[Task] Mono mass #11\n[Bug] Colours #12"
+DRAFT = replace(Draft.read({"draft": NOTES}), pull_requests=(11, 12))
 PROGRAMS = ("sm-api", "sm-graphql", "sm-lithops-daemon")
 ENVIRONMENT = StepEnvironment(
     name="prod",
@@ -68,6 +70,7 @@ class World:
     said: list[tuple[str, Mapping[str, object]]] = field(default_factory=list)
     outputs: dict[str, dict[str, Any]] = field(default_factory=dict)
     attempt: int = 1
+    typed: dict[str, object] = field(default_factory=dict)
     plan: Plan | None = None
 
     def __post_init__(self) -> None:
@@ -75,7 +78,7 @@ class World:
         self.base = self.repository.commit("base")
         self.head = self.repository.commit("head", self.repository.commit("middle", self.base))
         self.repository.branches = {"release": self.base, "master": self.head}
-        self.code_host = FakeCodeHost()
+        self.code_host = FakeCodeHost(written={11: ["Nice"], 12: []})
         self.green(self.head)
         self.jobs, self.playbooks = FakeJobs(self.clock), FakePlaybooks(self.clock)
         old = START - timedelta(days=1)
@@ -123,7 +126,8 @@ class World:
 
     async def make_plan(self, **facts: Any) -> Plan:
         pinned = await self.planner.pin(hotfix=facts.get("hotfix", False), proved_live=facts.pop("proved_live", ""))
-        facts = {"version": "1.9.10", "previous_version": "1.9.9", "notes": NOTES, **facts}
+        facts = {"version": "1.9.10", "previous_version": "1.9.9", "notes": DRAFT, **facts}
+        facts = {"parts": ("pull_request_comments",), **facts}
         self.plan = self.planner.plan(shipped(REGISTRY)["in_place"], pinned, **facts)
         return self.plan
 
@@ -141,6 +145,7 @@ class World:
             report=self._report,
             started_at=START,
             measured=self._measured,
+            typed=self.typed,
         )
 
     async def _report(self, sentence: str, facts: Mapping[str, object]) -> None:
@@ -165,8 +170,11 @@ class World:
         if not isinstance(result, Done | Unknown) and await step.ask(ctx):
             if answer is None:
                 raise Stopped("asked")
-            ctx = replace(ctx, answer=answer)
+            self.typed.update(answer.form or {})
+            ctx = replace(ctx, answer=answer, typed=self.typed)
             result = await step.check(ctx)
+            if answer.value in step.again and not isinstance(result, Done | Unknown):
+                raise Stopped("asked again")
         if isinstance(result, Unknown):
             raise Stopped(result.why)
         if isinstance(result, Done):

@@ -34,6 +34,9 @@ hostile = settings(
 FORBIDDEN = re.compile(r"<!(?!date\^)|<@U01ADMIN|<https?://evil|<javascript:|@(?:here|channel|everyone)")
 
 
+TEXT = "[Task] Mono mass #1388\n[Bug] Broken table #1390"
+
+
 def strings(node: Any) -> list[str]:
     if isinstance(node, dict):
         return [one for value in node.values() for one in strings(value)]
@@ -106,9 +109,9 @@ def test_a_stop_of_anything_fits(release: ReleaseView, step: StepView, problem: 
 
 
 @hostile
-@given(worlds.plans, worlds.reports, worlds.texts)
-def test_a_plan_of_anything_fits(one: Plan, report: ReviewReport, advice: str) -> None:
-    prepared = PreparedPlan(one, "", report)
+@given(worlds.plans, worlds.reports, worlds.texts, st.none() | st.just(worlds.Version(1, 2, 3)))
+def test_a_plan_of_anything_fits(one: Plan, report: ReviewReport, advice: str, newest: worlds.Version | None) -> None:
+    prepared = PreparedPlan(one, "", report, newest, advice)
     holds(plan.preview_message(prepared, {"environment": "prod"}))
     assert modal_faults(plan.preview_modal(prepared, {"environment": "prod"}, advice=advice)) == []
     assert modal_faults(plan.refused_modal(advice or "x", advice)) == []
@@ -267,25 +270,91 @@ def test_a_plan_shows_the_exact_commands_and_where_going_back_stops_being_cheap(
     assert "Costly to undo from:* Push the branches" in shown
 
 
-def test_the_notes_form_starts_with_the_draft_and_offers_a_box_for_each_pull_request() -> None:
-    view = forms.question_form(worlds.opened(), worlds.opened().question.choices[0], 0)
-    blocks = {block.get("block_id"): block for block in view["blocks"]}
+def test_the_notes_form_has_a_box_for_each_kind_and_one_for_what_is_left_out() -> None:
+    opened = worlds.opened(draft={"version": "1.9.10", "text": TEXT, "left_out": "[Bug] Typo #7"})
+    view = forms.question_form(opened, opened.question.choices[0], 0)
+    boxes = {block["block_id"]: block["element"]["initial_value"] for block in view["blocks"] if "element" in block}
     assert view["callback_id"] == "question:form:notes"
-    assert blocks[ids.NOTES]["element"]["initial_value"].startswith("> Release notes:")
-    assert [one["value"] for one in blocks["keep-0"]["element"]["options"]] == ["1388", "1390"]
+    assert boxes == {
+        "task-0": "Mono mass #1388",
+        "bug-0": "Broken table #1390",
+        "dependabot-0": "–",
+        "left-out-0": "Typo #7",
+    }
+    assert json.loads(view["private_metadata"])["filled"] == ["task-0", "bug-0", "left-out-0"]
 
 
-def test_ticked_boxes_keep_their_lines_and_those_without_a_number() -> None:
-    text = "> Release notes:\n>   [Task] One #1\n>   [Bug] Two #2\n>   [Task] Free line"
-    assert forms.kept_notes(text, []) == text
-    assert forms.kept_notes(text, ["2"]) == "> Release notes:\n>   [Bug] Two #2\n>   [Task] Free line"
+def test_the_notes_of_a_long_range_are_all_in_the_form() -> None:
+    lines = [f"[Task] Something of which much is to be told in a line, number {n} #{n}" for n in range(1, 151)]
+    opened = worlds.opened(draft={"version": "1.9.10", "text": "\n".join(lines)})
+    view = forms.question_form(opened, opened.question.choices[0], 0)
+    assert modal_faults(view) == []
+    shown = [line for block in view["blocks"] if "element" in block for line in _initial(block).splitlines()]
+    assert [f"[Task] {line}" for line in shown if line != "–"] == lines
+    assert "Tasks (2 of 5)" in strings(view["blocks"])
 
 
-@given(st.text(max_size=9000))
-def test_a_draft_of_any_length_fits_its_field_in_whole_lines(text: str) -> None:
-    fitted = forms.fitting(text)
-    assert len(fitted) <= 3000
-    assert fitted == text or text.splitlines()[: len(fitted.splitlines())] == fitted.splitlines()
+def _initial(block: dict[str, Any]) -> str:
+    return str(block["element"].get("initial_value", ""))
+
+
+def test_the_message_of_the_tag_is_shown_line_by_line_as_it_is() -> None:
+    message = "> Release notes:\n>   [Task] <b> & `x` #1\n\nReleased-by: R7-tag\n"
+    opened = worlds.opened(draft={"version": "1.9.10", "text": TEXT, "message": message})
+    for shown in (question.question(opened), dashboard.dashboard(worlds.release(questions=(opened,)))):
+        assert "`&gt; Release notes:`\n`&gt;   [Task] &lt;b&gt; &amp; ʼxʼ #1`\n\n`Released-by: R7-tag`" in words(shown)
+
+
+def test_a_message_that_does_not_fit_says_how_much_is_missing() -> None:
+    message = "\n".join(f">   [Task] {'x' * 190} #{n}" for n in range(1, 201))
+    opened = worlds.opened(draft={"version": "1.9.10", "text": TEXT, "message": message})
+    shown = question.question(opened)
+    holds(shown)
+    assert "more lines; the form has them all." in words(shown)
+
+
+def test_a_message_of_a_hundred_pull_requests_is_shown_whole() -> None:
+    message = "\n".join(f">   [Task] {'Something of which a line tells much'} #{n}" for n in range(1, 101))
+    shown = question.question(worlds.opened(draft={"version": "1.9.10", "message": message}))
+    holds(shown)
+    assert all(f"#{n}`" in words(shown) for n in range(1, 101))
+
+
+def test_an_edit_is_told_as_one_and_not_as_an_approval() -> None:
+    shown = question.answered(
+        worlds.opened((Choice(DecisionKind.APPROVE, "Edit them…", form="notes", value="edited"),)).question,
+        release="R7",
+        kind=DecisionKind.APPROVE,
+        by="U01REL",
+        at=worlds.NOW,
+        value="edited",
+    )
+    assert "Edited by <@U01REL>" in words(shown)
+    assert "Approved" not in words(shown)
+
+
+def test_what_came_too_late_is_handed_back_whole() -> None:
+    shown = forms.given_back(["<!channel> one #1", "two"])
+    holds(shown)
+    assert "`&lt;!channel&gt; one #1`\n`two`" in words(shown)
+
+
+def test_a_plan_shows_which_versions_may_come_next_and_the_signs_of_a_milestone() -> None:
+    proposal = worlds.VersionProposal(
+        worlds.Version(1, 9, 9), worlds.Version(1, 9, 10), worlds.Bump.PATCH, ("new page PlotPage (x.vue)",)
+    )
+    report = worlds.report(review=worlds.review(version=proposal))
+    notes = worlds.PlannedStep(
+        "notes", "notes", 1, "Notes", worlds.StepKind.APPROVAL, {"draft": TEXT, "left_out": TEXT, "titles_only": True}
+    )
+    prepared = PreparedPlan(worlds.plan(steps=(notes,)), "", report, worlds.Version(1, 9, 9), "GitHub does not answer.")
+    modal = plan.preview_modal(prepared, {})
+    for shown in ("\n".join(strings(modal)), words(plan.preview_message(prepared, {}))):
+        assert "`1.9.10` is the patch after `1.9.9`" in shown
+        assert "`1.10.0` (minor) or `2.0.0` (major)" in shown
+        assert "• new page PlotPage (x.vue)" in shown
+        assert "2 lines drafted, 2 left out" in shown
+        assert "Drafted from titles alone, because GitHub did not tell all: GitHub does not answer." in shown
 
 
 def test_an_unknown_form_asks_for_a_reason() -> None:

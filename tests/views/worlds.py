@@ -141,7 +141,7 @@ def report(**changes: object) -> ReviewReport:
 
 
 def prepared(**changes: object) -> PreparedPlan:
-    return PreparedPlan(plan(**changes), "steps: []", report())
+    return PreparedPlan(plan(**changes), "steps: []", report(), Version(1, 9, 9))
 
 
 def opened(choices: tuple[Choice, ...] = (), **changes: object) -> OpenQuestion:
@@ -224,7 +224,8 @@ questions = st.builds(
         detail=texts,
         choices=st.lists(choices, max_size=6, unique_by=lambda one: (one.kind, one.value)).map(tuple),
         basis=st.lists(texts, max_size=12).map(tuple),
-        draft=st.none() | st.fixed_dictionaries({"version": texts, "text": texts}),
+        draft=st.none()
+        | st.fixed_dictionaries({"version": texts, "text": texts}, optional={"left_out": texts, "message": texts}),
     ),
 )
 releases = st.builds(
