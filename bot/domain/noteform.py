@@ -2,7 +2,8 @@
 
 A line is a title and ``#number``. Its box says its kind, so moving a line into another box regroups it, and moving it
 within a box reorders it. A box is never empty: `NOTHING` stands in one that has no line, because a text field that comes
-back empty may also be one that nobody touched.
+back empty may also be one that nobody touched. A field may also come back on one line (a Slack that draws no field of several
+lines): then a line ends after the number of a pull request.
 """
 
 from __future__ import annotations
@@ -31,6 +32,9 @@ _GROUPS: tuple[tuple[str, NoteKind | None], ...] = (
     (LEFT_OUT, None),
 )
 _BOX = re.compile(rf"(?P<group>{'|'.join(name for name, _ in _GROUPS)})-\d{{1,3}}")
+_END = " \n"  # the space keeps lines apart in a field of one line
+_BULLET = re.compile(r"^(?:[–•*-]\s+|[–•*-]$)")
+_NUMBER = re.compile(r"(?<=\s)\(?#(?P<number>\d{1,9})\)?(?:(?=[A-Z\[])|(?=\s+[^\s#(]))", re.ASCII)
 _BRACKET = re.compile(r"^\[(?P<word>[^\]]*)\]\s*(?P<rest>.*)$")
 _TITLE = re.compile(r"^(?P<title>.*?)\s*(?:(?:^|(?<=\s))\(?#(?P<number>\d{1,9})\)?)?$", re.ASCII)
 
@@ -66,10 +70,11 @@ def collect(values: Mapping[str, str | None], draft: Draft) -> Draft:
 
     A pull request that stands nowhere any more is left out, not forgotten.
     """
+    numbers = {one.number for one in (*draft.lines, *draft.left_out)}
     lines: list[Note] = []
     left_out: list[Note] = []
     for kind, text in _fields(values, draft):
-        for written in _lines(text):
+        for written in _lines(text, numbers):
             note = _read(written, kind or _kind_before(written, draft))
             (lines if kind else left_out).append(note)
     kept = {one.number for one in lines if one.number is not None}
@@ -134,10 +139,25 @@ def _is_field(name: str) -> bool:
     return name == WHOLE or bool(_BOX.fullmatch(name))
 
 
-def _lines(text: str) -> list[str]:
-    """The lines that say something; the sign and the heading of a tag message may stand before them."""
-    stripped = (notes.plain(line).removeprefix(">").strip() for line in text.splitlines())
-    return [line for line in stripped if line not in {"", NOTHING, "-"} and f"> {line}" != notes.HEADING]
+def _lines(text: str, numbers: Collection[int | None] | None = None) -> list[str]:
+    """The lines that say something; the sign and the heading of a tag message, or a bullet, may stand before them.
+
+    ``numbers`` are those that end a line where there is but one; None lets any.
+    """
+    written = text.splitlines() if "\n" in text else _parted(text, numbers)
+    stripped = (_BULLET.sub("", notes.plain(line).removeprefix(">").strip()).strip() for line in written)
+    return [line for line in stripped if line and f"> {line}" != notes.HEADING]
+
+
+def _parted(text: str, numbers: Collection[int | None] | None) -> Iterator[str]:
+    """The lines of a text that lost its line ends: each with a title, ending after its number."""
+    begin = 0
+    for end in _NUMBER.finditer(text):
+        known = numbers is None or int(end["number"]) in numbers
+        if known and text[begin : end.start()].strip(f" {NOTHING}-"):
+            yield text[begin : end.end()]
+            begin = end.end()
+    yield text[begin:]
 
 
 def _read(line: str, kind: NoteKind) -> Note:
@@ -165,7 +185,7 @@ def _kind_before(line: str, draft: Draft) -> NoteKind:
 
 def _written(note: Note) -> str:
     number = f" #{note.number}" if note.number is not None else ""
-    needs_kind = note.title.startswith(("[", ">", NOTHING, "-"))
+    needs_kind = note.title.startswith(("[", ">", NOTHING, "-", "*", "•"))
     return f"[{note.kind}] {note.title}{number}" if needs_kind else f"{note.title}{number}"
 
 
@@ -174,11 +194,11 @@ def _parts(lines: Iterable[str]) -> Iterator[str]:
     part: list[str] = []
     used = 0
     for line in lines:
-        size = len(line.encode("utf-16-le", "replace")) // 2 + 1
+        size = len(line.encode("utf-16-le", "replace")) // 2 + len(_END)
         if part and used + size > ROOM:
-            yield "\n".join(part)
+            yield _END.join(part)
             part, used = [], 0
         part.append(line)
         used += size
     if part:
-        yield "\n".join(part)
+        yield _END.join(part)

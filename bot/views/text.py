@@ -96,10 +96,10 @@ def by_hand(one: Command, limit: int = 600) -> str:
 
 
 def exact(text: str, limit: int = 400) -> str:
-    """Show a line of outside text as inline code, with every space that it has."""
+    """Show a line of outside text as inline code, with every space that it has. A ">" in there means nothing to Slack."""
     kept = "".join(c if c.isprintable() and unicodedata.bidirectional(c) not in _BIDI else " " for c in text)
     plain = shorten(kept, limit).replace("`", "ʼ")
-    return f"`{''.join(_ENTITIES.get(c, c) for c in plain)}`" if plain.strip() else ""
+    return f"`{''.join(c if c == '>' else _ENTITIES.get(c, c) for c in plain)}`" if plain.strip() else ""
 
 
 def link(url: str, label: str, limit: int = 150) -> str:

@@ -77,6 +77,10 @@ class Person:
         await button.click(timeout=ANSWER)
         await expect(self.modal).to_have_count(0, timeout=ANSWER)
 
+    def field(self, label: str) -> Locator:
+        """The text field of the open form under this label."""
+        return self.modal.locator(".bk-input", has_text=label).locator(".bk-plain-input")
+
     async def press(self, label: str) -> None:
         """Press a button of the release's first message, and wait until it has been taken away."""
         button = self.dashboard.get_by_role("button", name=label)

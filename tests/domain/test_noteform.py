@@ -95,6 +95,35 @@ def test_one_text_for_everything_is_understood() -> None:
     assert collect({"notes": None}, EXAMPLE) == EXAMPLE
 
 
+def test_what_came_back_on_one_line_is_parted_after_the_numbers() -> None:
+    sent = collect({"task-0": "– Names  #1 Hues (#2) And more", "bug-0": "Table #3 [Task] Typo #4"}, EXAMPLE)
+    assert [notes.line(one) for one in sent.lines] == [
+        "[Task] Names #1",
+        "[Task] Hues #2",
+        "[Task] And more",
+        "[Task] Typo #4",
+        "[Bug] Table #3",
+    ]
+    assert collect({"task-0": "Names #1Hues #2"}, EXAMPLE).lines[:2] == (Note(TASK, "Names", 1), Note(TASK, "Hues", 2))
+
+
+def test_a_number_within_a_title_parts_nothing() -> None:
+    sent = collect({"task-0": "Follow #99 and so on #1\nUndo #1 again #2", "bug-0": "Revert #1 #3"}, EXAMPLE)
+    assert [one.title for one in sent.lines] == ["Follow #99 and so on", "Undo #1 again", "Revert #1"]
+
+
+titled = st.text("abc xyz", min_size=1, max_size=20).map(notes.plain).filter(bool)
+
+
+@given(st.lists(titled, max_size=12), st.lists(titled, max_size=5))
+def test_a_form_of_fields_of_one_line_changes_nothing_either(lines: list[str], left: list[str]) -> None:
+    made = [Note(TASK, text, number) for number, text in enumerate([*lines, *left], 1)]
+    draft = Draft(tuple(made[: len(lines)]), tuple(made[len(lines) :]))
+    flat = {name: (text or "").replace("\n", "") for name, text in texts(draft).items()}
+    assert collect(flat, draft) == draft
+    assert not lines or complaints(flat) == {}
+
+
 @pytest.mark.parametrize(
     ("values", "filled", "box", "words"),
     [
@@ -132,6 +161,6 @@ def test_what_the_form_opens_with_is_never_wrong(draft: Draft) -> None:
 def test_a_long_range_fits_box_after_box() -> None:
     lines = tuple(Note(TASK, f"{n} {'x' * 190}", n) for n in range(1, 201))
     found = boxes(Draft(lines))
-    assert [box.of for box in found if box.kind is TASK] == [17] * 17
+    assert [box.of for box in found if box.kind is TASK] == [18] * 18
     assert len(found) < 95
     assert collect(dict.fromkeys(box.name for box in found), Draft(lines)).lines == lines
