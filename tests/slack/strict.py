@@ -29,7 +29,10 @@ if TYPE_CHECKING:
 __all__ = ["APP_TOKEN", "BOT_TOKEN", "BOT_USER", "SIGNING_SECRET", "Delivery", "StrictSlack", "until"]
 
 ALL_SCOPES = frozenset(
-    {"chat:write", "commands", "app_mentions:read", "channels:history", "groups:history", "files:write"}
+    {
+        *("chat:write", "commands", "app_mentions:read", "channels:history", "groups:history", "files:write"),
+        *("users:read", "users:read.email"),
+    }
 )
 
 

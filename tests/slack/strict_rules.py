@@ -19,6 +19,8 @@ SCOPES: dict[str, frozenset[str]] = {
     "conversations.replies": frozenset({"channels:history", "groups:history"}),
     "files.getUploadURLExternal": frozenset({"files:write"}),
     "files.completeUploadExternal": frozenset({"files:write"}),
+    "users.list": frozenset({"users:read"}),
+    "users.lookupByEmail": frozenset({"users:read", "users:read.email"}),  # the latter is granted with the former only
     "views.open": frozenset(),
     "views.update": frozenset(),
 }

@@ -56,6 +56,7 @@ class WebApi:
         self.urls: dict[str, tuple[str, str, int, float]] = {}
         self.uploads: dict[str, dict[str, Any]] = {}
         self.tickets: dict[str, float] = {}
+        self.profiles: dict[str, dict[str, Any]] = {}  # by e-mail
         self.calls: list[tuple[str, float, dict[str, Any]]] = []
         self.refused: list[tuple[str, str]] = []
         self.trouble = Trouble()
@@ -276,6 +277,17 @@ class WebApi:
         shown = [{"id": one["id"], "name": one["name"]} for one in done if one]
         self.add(channel_id, text=args.get("initial_comment", ""), blocks=[], files=shown, **extra)
         return {"files": shown}
+
+    def do_users_lookup_by_email(self, email: str = "") -> dict[str, Any]:
+        if email not in self.profiles:
+            raise Refusal("users_not_found")
+        return {"user": {"deleted": False, "is_bot": False, **self.profiles[email]}}
+
+    def do_users_list(self, limit: Any = 100, cursor: str = "") -> dict[str, Any]:
+        every, start = list(self.profiles.values()), int(cursor or 0)
+        end = start + min(int(limit), 1000)
+        more = str(end) if end < len(every) else ""
+        return {"members": every[start:end], "response_metadata": {"next_cursor": more}}
 
     def do_views_open(self, trigger_id: str = "", view: Any = None, **_: Any) -> dict[str, Any]:
         trigger = self.triggers.get(trigger_id)
