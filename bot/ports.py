@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
+    from bot.domain.asking import Asked
     from bot.domain.changes import History
     from bot.domain.world import (
         Check,
@@ -207,6 +208,16 @@ class Announcements(Protocol):
         """Look in Slack itself for the message of this key."""
 
 
+class AuthorQuestions(Protocol):
+    """What authors were asked, and who they are: rows of ours."""
+
+    async def asked(self, *, environment: str, pulls: Sequence[int]) -> Sequence[Asked]:
+        """Return every question about these pull requests, answered or not, oldest first."""
+
+    async def links(self) -> Mapping[str, str]:
+        """Return who was linked: GitHub login or e-mail → Slack id."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ports:
     """The world of one environment."""
@@ -220,3 +231,4 @@ class Ports:
     site: Site
     platform: Platform
     announcements: Announcements
+    authors: AuthorQuestions

@@ -61,6 +61,18 @@ def backtest(history: History, *, web_url: str = "") -> Iterator[Review]:
         yield review_range(history, base=str(older.version), head=str(newer.version), web_url=web_url)
 
 
+def brought_by(history: History, review: Review) -> dict[str, int]:
+    """Return which pull request brings each migration or script that is run by hand: the oldest of the range that has it. Blocks."""
+    pulls = {pull.sha: pull.number for pull in review.pull_requests}
+    found: dict[str, int] = {}
+    for path in {finding.path for finding in review.findings if finding.manual}:
+        for commit in reversed(review.commits):
+            if history.files(commit=commit.sha, under=path):
+                found |= {path: pulls[commit.sha]} if commit.sha in pulls else {}
+                break
+    return found
+
+
 def _lost(span: Range) -> Iterator[str]:
     for commit in span.lacking[:_MOST_LACKING]:
         yield f"{span.head.ref} lacks {commit.sha:.8} of {span.base.ref}: {commit.subject}"

@@ -22,6 +22,13 @@ CI = "ci_green"
 MERGE = "master_contains_release"
 NOTES = "notes"
 ANNOUNCE = "announce_start"
+AUTHORS = "authors_answered"
+_BY_HAND_BEFORE = (
+    "workload",
+    "drain",
+    ANNOUNCE,
+)  # the first of them: by hand comes while METASPACE still works undisturbed
+_DEPLOYED = ("deploy", "prove_live")
 CI_OF_MERGE = "ci_green_merge"
 COMMENTS = "pull_request_comments"
 PULLS = "pull_requests"  # its parameter: the numbers of the range
@@ -50,10 +57,14 @@ class Pinned:
 
 @dataclass(frozen=True, slots=True)
 class ManualStep:
-    """Something that a person does in this one release. ``before``: a key of the plan; empty is before it is announced."""
+    """Something that a person does in this one release, before anything is stopped or announced, unless it says otherwise.
+
+    ``before``: a key of the plan. ``after_deploy``: once the deploy is proved.
+    """
 
     text: str
     before: str = ""
+    after_deploy: bool = False
     assignee: str = ""
     note: str = ""
 
@@ -73,18 +84,20 @@ def make_plan(
     parts: Collection[str] = (),
     manual_steps: Sequence[ManualStep] = (),
     notes: Draft = NO_NOTES,
+    authors: Mapping[str, object] | None = None,
     merge: Merge | None = None,
 ) -> Plan:
     """Order the concrete steps of one release.
 
-    A part that is not switched on is left out, and so is what a hotfix does not do. With
-    ``merge``, CI is asked of master before it and of the merge after it. Raises `WrongUse` for facts that make no plan.
+    A part that is not switched on is left out, and so is what a hotfix does not do. ``authors`` is what the step about
+    their answers is to know. With ``merge``, CI is asked of master before it and of the merge after it.
+    Raises `WrongUse` for facts that make no plan.
     """
     _refuse(checklist, base=base, head=head, tags=tags, parts=parts, hotfix=hotfix, merge=merge)
     items = [item for item in checklist.items if _wanted(item, hotfix=hotfix, parts=parts)]
     items = _with_manual(items, manual_steps)
     ci_again = merge is not None and _before(items, CI, MERGE)
-    steps = list(_planned(items, catalogue, given=_given(notes, merge, ci_again=ci_again)))
+    steps = list(_planned(items, catalogue, given=_given(notes, authors, merge, ci_again=ci_again)))
     plan = Plan(
         environment=environment,
         strategy=checklist.name,
@@ -171,18 +184,32 @@ def _refuse(
 
 
 def _with_manual(items: list[Item], manual_steps: Sequence[ManualStep]) -> list[Item]:
-    keys = {item.key for item in items}
+    keys, told = {item.key for item in items}, set[str]()
     for number, manual in enumerate(manual_steps, start=1):
         if manual.before and manual.before not in keys:
             raise WrongUse(
                 f"There is no step {manual.before!r} to put {manual.text!r} before.", hint=", ".join(sorted(keys))
             )
-        wanted = manual.before or next((item.key for item in items if item.step == ANNOUNCE), "")
-        at = next((place for place, item in enumerate(items) if item.key == wanted), len(items))
         key = next(key for key in _keys(f"by_hand_{number}") if key not in keys)
         keys.add(key)
-        items.insert(at, Item(key, MANUAL, 0, title=manual.text, assignee=manual.assignee, note=manual.note))
+        new = Item(key, MANUAL, 0, title=manual.text, assignee=manual.assignee, note=manual.note)
+        items.insert(_place(items, manual, told), new)
+        told.add(key)
     return items
+
+
+def _place(items: Sequence[Item], manual: ManualStep, told: Collection[str]) -> int:
+    """Where it goes, behind those of ``told`` that go to the same place; a checklist without a deploy ends with it."""
+    if manual.before:
+        return next(place for place, item in enumerate(items) if item.key == manual.before)
+    if not manual.after_deploy:
+        first = (place for place, item in enumerate(items) if item.step in _BY_HAND_BEFORE)
+        return next(first, len(items))
+    deployed = [place for place, item in enumerate(items) if item.step in _DEPLOYED]
+    at = deployed[-1] + 1 if deployed else len(items)
+    while at < len(items) and items[at].key in told:
+        at += 1
+    return at
 
 
 def _keys(wish: str) -> Iterator[str]:
@@ -196,8 +223,14 @@ def _before(items: Sequence[Item], first: str, second: str) -> bool:
     return first in order and second in order and order.index(first) < order.index(second)
 
 
-def _given(notes: Draft, merge: Merge | None, *, ci_again: bool) -> dict[str, dict[str, object]]:
-    given: dict[str, dict[str, object]] = {NOTES: notes.params(), COMMENTS: {PULLS: list(notes.pull_requests)}}
+def _given(
+    notes: Draft, authors: Mapping[str, object] | None, merge: Merge | None, *, ci_again: bool
+) -> dict[str, dict[str, object]]:
+    given: dict[str, dict[str, object]] = {
+        NOTES: notes.params(),
+        COMMENTS: {PULLS: list(notes.pull_requests)},
+        AUTHORS: dict(authors or {}),
+    }
     if merge and ci_again:
         given[CI] = {"commit": merge.ours}
     if merge:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
+    from bot.domain.asking import Asked
     from bot.domain.plan import Plan
     from bot.domain.review import Review
     from bot.domain.version import Version
@@ -52,6 +53,8 @@ class ReviewReport:
     hotfix: bool = False
     pending: tuple[str, ...] = ()
     authors: Mapping[int, str] = field(default_factory=dict)  # pull request → GitHub login
+    asked: tuple[Asked, ...] | None = None  # of authors, about these pull requests; None: not looked up yet
+    brought: Mapping[str, int] = field(default_factory=dict)  # path of a migration or script by hand → pull request
 
     @property
     def ci(self) -> Mapping[str, CheckState] | None:

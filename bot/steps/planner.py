@@ -71,6 +71,7 @@ class Planner:
         parts: Collection[str] = (),
         manual_steps: Sequence[ManualStep] = (),
         notes: Draft = NO_NOTES,
+        authors: Mapping[str, object] | None = None,
     ) -> Plan:
         """Make the plan (see `make_plan`) with the exact commands of each step."""
         return make_plan(
@@ -88,6 +89,7 @@ class Planner:
             parts=parts,
             manual_steps=manual_steps,
             notes=notes,
+            authors=authors,
         )
 
     def _commands(self, plan: Plan, step: PlannedStep) -> tuple[Command, ...]:

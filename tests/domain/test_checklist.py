@@ -39,6 +39,7 @@ def test_in_place_goes_in_metaspaces_order() -> None:
         "notes",
         "tag",
         "configuration",
+        "authors_answered",
         "workload",
         "drain",
         "announce_start",

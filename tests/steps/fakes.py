@@ -36,6 +36,7 @@ from bot.domain.world import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from bot.domain.asking import Asked
     from bot.domain.changes import History
 
 START = datetime(2026, 8, 3, 10, 0, tzinfo=UTC)
@@ -203,6 +204,7 @@ class FakeCodeHost:
     releases: dict[str, PublishedRelease] = field(default_factory=dict)
     written: dict[int, list[str]] = field(default_factory=dict)
     locked: set[int] = field(default_factory=set)
+    authors: dict[int, str] = field(default_factory=dict)
 
     def report(self, commit: str, **states: CheckState) -> None:
         self.reports[commit] = [
@@ -213,7 +215,8 @@ class FakeCodeHost:
         return self.reports.get(sha, [])
 
     async def pull_request_authors(self, *, numbers: Sequence[int]) -> Mapping[int, str]:
-        return {number: self.pulls[number].author for number in numbers if number in self.pulls}
+        known = {number: pull.author for number, pull in self.pulls.items()} | self.authors
+        return {number: known[number] for number in numbers if number in known}
 
     async def pull_requests(self, *, numbers: Sequence[int]) -> Mapping[int, PullRequestInfo]:
         return {number: self.pulls[number] for number in numbers if number in self.pulls}
@@ -446,3 +449,21 @@ class FakeAnnouncements:
 
     def _message(self, key: str) -> Posted:
         return Posted("C01DEV", "1700000000.000100", f"https://slack.test/{key}")
+
+
+@dataclass
+class FakeAuthors:
+    """Questions to authors, and links, as the database has them."""
+
+    questions: list[Asked] = field(default_factory=list)
+    linked: dict[str, str] = field(default_factory=dict)
+
+    async def asked(self, *, environment: str, pulls: Sequence[int]) -> Sequence[Asked]:
+        return [
+            one
+            for one in self.questions
+            if one.environment == environment and {number for number, _ in one.pulls} & set(pulls)
+        ]
+
+    async def links(self) -> Mapping[str, str]:
+        return self.linked

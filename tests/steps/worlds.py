@@ -21,6 +21,7 @@ from bot.steps.registry import load
 from tests.steps.fakes import (
     START,
     FakeAnnouncements,
+    FakeAuthors,
     FakeClock,
     FakeCodeHost,
     FakeJobs,
@@ -89,6 +90,7 @@ class World:
         self.jobs.on_start = self._checked_out
         self.jobs.on_success = self._deployed
         self.site, self.platform, self.announcements = FakeSite(self.clock), FakePlatform(), FakeAnnouncements()
+        self.authors = FakeAuthors()
 
     def green(self, commit: str) -> None:
         self.code_host.report(commit, test_engine=CheckState.PASSED, test_webapp=CheckState.PASSED)
@@ -118,6 +120,7 @@ class World:
             site=wrap(self.site),
             platform=wrap(self.platform),
             announcements=wrap(self.announcements),
+            authors=wrap(self.authors),
         )
 
     @property
