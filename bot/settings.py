@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 Role = Literal["viewer", "releaser", "approver", "admin"]
 TimeOfDay = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
+Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+DAYS: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
 
 
@@ -218,6 +220,14 @@ class PersonSettings(Part):
     email: str = ""
 
 
+class AuthorSettings(Part):
+    """How authors are reminded of questions that they have not answered."""
+
+    remind_at: TimeOfDay = Field("10:00", description="time of day in quotes; at most one reminder a working day")
+    working_days: tuple[Day, ...] = Field(("mon", "tue", "wed", "thu", "fri"), description="days with reminders")
+    reminders: int = Field(5, ge=0, description="how often a thread is reminded at most; 0 never")
+
+
 class Settings(BaseSettings):
     """All of it."""
 
@@ -231,6 +241,7 @@ class Settings(BaseSettings):
     default_environment: str = ""
     people: tuple[PersonSettings, ...] = ()
     timezone: str = Field("Europe/Berlin", description="IANA name: on whose clocks typed times and freezes are meant")
+    authors: AuthorSettings = AuthorSettings()
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @classmethod

@@ -54,6 +54,9 @@ environments:
       contains: METASPACE
       admin_email: releasebot@example.org
 
+authors:                            # reminders of questions that authors have not answered
+  remind_at: "10:00"
+
 people:                             # who is not listed may do nothing
   - {slack: U0123456789, name: Ada, roles: [releaser, approver], github: ada}
   - {slack: U0123456790, name: Grace, roles: [admin], github: grace}

@@ -97,3 +97,10 @@ def test_a_person_listed_twice_is_refused() -> None:
 
 def test_every_setting_is_described_in_the_schema() -> None:
     assert "environments" in Settings.model_json_schema()["properties"]
+
+
+@pytest.mark.parametrize("text", ["remind_at: 10:00", 'remind_at: "24:00"', "remind_at: noon"])
+def test_a_time_of_day_is_hours_and_minutes_and_no_number_of_seconds(text: str) -> None:
+    with pytest.raises(BadSettings, match=r"authors\.remind_at"):
+        parse({**example(), "authors": yaml.safe_load(text)})
+    assert parse({**example(), "authors": {"remind_at": "09:30"}}).authors.remind_at == "09:30"

@@ -7,6 +7,7 @@ everything of a batch is in the outbox.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 CURSOR = "narrator"
 BATCH = 200
+_MENTION = re.compile(r"<@([UW][A-Z0-9]+)>")
 POLL = 1.0  # seconds until the log is looked at without being called: another process may have written
 _log = structlog.get_logger()
 
@@ -186,7 +188,7 @@ def announced(release: ReleaseView) -> bool:
 def _question(release: ReleaseView, asked: AskedQuestion) -> Message:
     answer = asked.answer
     if answer is None and asked.closed_at is None:
-        return question.question(asked.opened, ask=release.started_by)
+        return question.question(asked.opened, ask=release.started_by, people=_assigned(release, asked.opened.step))
     return question.answered(
         asked.opened.question,
         release=release.id,
@@ -196,3 +198,9 @@ def _question(release: ReleaseView, asked: AskedQuestion) -> Message:
         value=answer.value if answer else "",
         reason=answer.reason if answer else "",
     )
+
+
+def _assigned(release: ReleaseView, key: str) -> tuple[str, ...]:
+    """Return the Slack id of who is to do a step by hand, where its plan names one: the question mentions them."""
+    said = (str(one.params.get("assignee", "")) for one in release.plan.steps if one.key == key)
+    return tuple(found[1] for one in said if (found := _MENTION.fullmatch(one)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from alembic import context
 
+import bot.engine.asking_tables  # noqa: F401  # its tables belong to the metadata
 from bot.engine.tables import Base
 from bot.slack.tables import metadata
 

@@ -19,6 +19,8 @@ from slack_sdk.models.blocks import (
     PlainTextInputElement,
     PlainTextObject,
     SectionBlock,
+    StaticSelectElement,
+    UserSelectElement,
 )
 from slack_sdk.models.views import View
 
@@ -180,6 +182,31 @@ def checkboxes(block: str, label: str, options: Sequence[tuple[str, str]], hint:
             ],
         ),
     )
+
+
+def choice(block: str, label: str, options: Sequence[tuple[str, str]], hint: str = "") -> Block:
+    """Return a menu of (value, label) each, the first one chosen; left alone, its value may arrive as nothing."""
+    made = [Option(value=value, text=_plain(name, limits.OPTION)) for value, name in options]
+    return InputBlock(
+        block_id=block,
+        label=_plain(label, 150),
+        hint=_plain(hint, 300) if hint else None,
+        element=StaticSelectElement(action_id="value", options=made, initial_option=made[0]),
+    )
+
+
+def menu(action: str, placeholder: str, options: Sequence[tuple[str, str]]) -> InteractiveElement:
+    """Return a menu of up to ten (value, label) each; the value chosen arrives as the click's."""
+    return StaticSelectElement(
+        action_id=action,
+        placeholder=_plain(placeholder, limits.PLACEHOLDER),
+        options=[Option(value=value, text=_plain(name, limits.OPTION)) for value, name in options[: limits.OPTIONS]],
+    )
+
+
+def person_menu(action: str, placeholder: str) -> InteractiveElement:
+    """Return a menu of the workspace's people; the Slack id of who is chosen arrives as the click's value."""
+    return UserSelectElement(action_id=action, placeholder=_plain(placeholder, limits.PLACEHOLDER))
 
 
 def _mrkdwn(text: str) -> MarkdownTextObject:

@@ -10,7 +10,7 @@ from bot.views.states import DECIDED
 from bot.views.text import escape, exact, listing, mention, paragraphs, when
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from datetime import datetime
 
     from slack_sdk.models.blocks import Block, ButtonElement
@@ -22,13 +22,13 @@ _BASIS = 6
 _ROOM = 9500  # characters of what is asked: with title, basis and buttons a message holds it
 
 
-def question(opened: OpenQuestion, *, ask: str = "") -> kit.Message:
-    """Ask in the release's thread; ``ask`` is the Slack id of who must act, the only one to be mentioned."""
+def question(opened: OpenQuestion, *, ask: str = "", people: Iterable[str] = ()) -> kit.Message:
+    """Ask in the release's thread; ``ask`` is the Slack id of who must act, mentioned with those of ``people`` that it names."""
     asked = opened.question
     who = f"{mention(ask)} " if ask else ""
     blocks = [
         kit.section(f"{who}*{escape(asked.title)}*"),
-        *_detail(asked, room=_ROOM),
+        *_detail(asked, room=_ROOM, people=people),
         *kit.actions(f"question-{opened.id}"[:255], choices(opened)),
         kit.context(f"Asked {when(opened.asked_at)}"),
     ]
@@ -99,8 +99,8 @@ def _button(opened: OpenQuestion, index: int, choice: Choice) -> ButtonElement:
 _FORWARD = frozenset({DecisionKind.APPROVE, DecisionKind.DONE})
 
 
-def _detail(asked: Question, *, room: int = 4000) -> Iterator[Block]:
-    said = paragraphs(asked.detail, room).splitlines() if asked.detail.strip() else []
+def _detail(asked: Question, *, room: int = 4000, people: Iterable[str] = ()) -> Iterator[Block]:
+    said = paragraphs(asked.detail, room, people).splitlines() if asked.detail.strip() else []
     text = str((asked.draft or {}).get("message") or "")
     if said or text:
         rest = "… and {n} more lines; the form has them all." if text else "… and {n} more."

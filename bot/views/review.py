@@ -10,6 +10,7 @@ from bot.domain.changes import Relation
 from bot.domain.findings import Severity
 from bot.domain.world import CheckState
 from bot.views import ids, kit
+from bot.views.authors import answers_line
 from bot.views.states import STRATEGY
 from bot.views.text import clock, code, count, escape, link, listing, sha
 
@@ -139,6 +140,7 @@ def _summary(report: ReviewReport) -> Iterator[str]:
         yield f"A milestone? {listing(shown)} might be one; raise the version yourself if so."
     if report.drift:
         yield from _drift(report.drift)
+    yield from answers_line(report)
 
 
 def ci_words(report: ReviewReport) -> str:
@@ -256,6 +258,8 @@ def _buttons(report: ReviewReport) -> list[ButtonElement]:
     ]
     if facts.findings:
         buttons.append(kit.button(f"All findings ({len(facts.findings)})", ids.REVIEW_FINDINGS, value))
+    if facts.pull_requests:
+        buttons.append(kit.button("Ask authors", ids.REVIEW_ASK, value))
     return buttons
 
 

@@ -262,3 +262,18 @@ def test_every_state_of_a_step_can_be_told(state: StepState) -> None:
         running("half way").steps[1], state=state, problem=Problem("No."), reason="why", summary="so"
     )
     assert message_faults(*step_message(running(), step)) == []
+
+
+@pytest.mark.parametrize("assignee", ["<@U06ADA>", "whoever started it", "<!channel>"])
+async def test_a_question_about_work_by_hand_mentions_who_is_to_do_it(assignee: str) -> None:
+    planned = replace(worlds.plan().steps[2], params={"assignee": assignee})
+    release = worlds.release(plan=worlds.plan(steps=(planned,)), thread="17.5")
+    opened = worlds.opened(detail=f"Run it.\nFor: {assignee} and <@U01ADMIN>", draft=None)
+    ledger, slack = Ledger(), Outbox()
+    ledger.happens(release, "notes")
+    ledger.asked["R7"] = [AskedQuestion(opened)]
+    await Narrator(ledger, slack, Bell(), "C01DEV").turn()
+    shown = json.dumps(slack.messages["R7:Q3"]["blocks"])
+    assert ("<@U06ADA>" in shown) is (assignee == "<@U06ADA>")
+    assert "<@U01ADMIN>" not in shown
+    assert "<!channel>" not in shown
