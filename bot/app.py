@@ -8,6 +8,7 @@ import signal
 import uuid
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from datetime import time
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -16,8 +17,11 @@ import structlog
 import commands
 from bot import http, telemetry
 from bot.checklists import available
+from bot.domain.asking import Reminding
 from bot.domain.errors import ReleaseError, Unavailable
 from bot.engine import failpoints
+from bot.engine.author_desk import AuthorDesk
+from bot.engine.authors import Authors
 from bot.engine.clock import SystemClock
 from bot.engine.desk import Desk
 from bot.engine.freezes import Freezes
@@ -30,10 +34,12 @@ from bot.engine.step import StepEnvironment
 from bot.engine.store import Store
 from bot.engine.watch import Watch
 from bot.ports import Ports
-from bot.settings import secrets
+from bot.scheduler import Chore, Scheduler
+from bot.settings import DAYS, secrets
 from bot.slack.announcements import SlackAnnouncements
 from bot.slack.api import web_client
 from bot.slack.app import SlackApp
+from bot.slack.directory import SlackDirectory
 from bot.slack.outbox import Outbox
 from bot.slack.people import People
 from bot.slack.quick import open_intake
@@ -54,11 +60,13 @@ from integrations.ssh import SshHost
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from bot.engine.authors import Directory
     from bot.engine.step import Step
-    from bot.ports import Announcements, Clock
+    from bot.ports import Announcements, AuthorQuestions, Clock
     from bot.settings import EnvironmentSettings, Settings
 
 LEASE = 30.0  # seconds
+REMINDERS = 60.0  # seconds between two looks at what is due
 _log = structlog.get_logger()
 
 
@@ -71,6 +79,7 @@ class Engine:
     narrator: Narrator
     office: OfficeService
     outbox: Outbox
+    scheduler: Scheduler
 
 
 async def serve(settings: Settings) -> int:
@@ -96,7 +105,9 @@ async def _serve(settings: Settings, store: Store, clock: Clock, stop: asyncio.E
     messages = SqlMessages(store, clock=clock, process=process)
     outbox = Outbox(messages, Sender(client, clock=clock), channel=slack.channel, clock=clock)
     router = Router.discover(commands, channel=slack.channel)
-    engine = await engine_of(settings, store, outbox, router, clock=clock, process=process, stack=stack)
+    engine = await engine_of(
+        settings, store, outbox, router, SlackDirectory(client, clock), clock=clock, process=process, stack=stack
+    )
     app = SlackApp(
         settings=slack,
         client=client,
@@ -129,6 +140,7 @@ async def _until_stopped(engine: Engine, slack: object, stop: asyncio.Event) -> 
         asyncio.ensure_future(slack),  # type: ignore[call-overload]  # a coroutine; annotated loosely for its one use
         asyncio.create_task(engine.runner.run(stop), name="runner"),
         asyncio.create_task(engine.narrator.run(stop), name="narrator"),
+        asyncio.create_task(engine.scheduler.run(stop), name="scheduler"),
     ]
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({stopping, *tasks}, return_when=asyncio.FIRST_COMPLETED)
@@ -154,6 +166,7 @@ async def engine_of(
     store: Store,
     outbox: Outbox,
     router: Router,
+    directory: Directory,
     *,
     clock: Clock,
     process: str,
@@ -170,9 +183,12 @@ async def engine_of(
     ledger = Ledger(store, clock=clock, owner=process, lease=LEASE, bell=desk.bell)
     if store.sqlite:
         await ledger.free_all()  # the lock file says that no other process drives
-    announcements = SlackAnnouncements(outbox)
+    announcements, author_desk = SlackAnnouncements(outbox), AuthorDesk(store, clock=clock)
+    authors = Authors(author_desk, directory, outbox, settings.people, clock, reminding(settings))
     areas = {
-        name: await area_of(settings, one, name, announcements=announcements, clock=clock, stack=stack)
+        name: await area_of(
+            settings, one, name, announcements=announcements, authors=author_desk, clock=clock, stack=stack
+        )
         for name, one in settings.environments.items()
     }
     driven = {
@@ -184,11 +200,24 @@ async def engine_of(
         for name, (environment, ports) in areas.items()
     }
     office = OfficeService(
-        settings=settings, desk=desk, commands=router.commands, areas=offices, freezes=freezes, clock=clock
+        settings=settings,
+        desk=desk,
+        commands=router.commands,
+        areas=offices,
+        freezes=freezes,
+        authors=authors,
+        clock=clock,
     )
     runner = Runner(ledger, registry=registry, areas=driven, clock=clock, bell=desk.bell, lease=LEASE)
     narrator = Narrator(ledger=desk, outbox=outbox, bell=desk.bell, channel=settings.slack.channel)
-    return Engine(desk, runner, narrator, office, outbox)
+    return Engine(desk, runner, narrator, office, outbox, Scheduler([Chore("reminders", REMINDERS, authors.remind)]))
+
+
+def reminding(settings: Settings) -> Reminding:
+    """Return when authors are reminded, as plain values."""
+    wanted = settings.authors
+    days = frozenset(DAYS.index(day) for day in wanted.working_days)
+    return Reminding(time.fromisoformat(wanted.remind_at), settings.zone, days, wanted.reminders)
 
 
 def freezes_of(settings: Settings, store: Store, clock: Clock) -> Freezes:
@@ -218,6 +247,7 @@ async def area_of(
     name: str,
     *,
     announcements: Announcements,
+    authors: AuthorQuestions,
     clock: Clock,
     stack: AsyncExitStack,
 ) -> tuple[StepEnvironment, Ports]:
@@ -236,6 +266,7 @@ async def area_of(
         site=await stack.enter_async_context(SiteProbe(environment.site, clock)),
         platform=MetaspacePlatform(environment.site),
         announcements=announcements,
+        authors=authors,
     )
     return step_environment(name, environment), ports
 

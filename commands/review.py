@@ -8,6 +8,7 @@ from bot.domain.errors import ReleaseError, WrongUse
 from bot.slack.router import Click, Command, CommandContext, options
 from bot.views import ids, lists, review
 from commands import start
+from commands.ask import ask_authors
 from commands.common import answer, environment_first, no_more, unpacked
 
 if TYPE_CHECKING:
@@ -40,11 +41,17 @@ async def show_review(ctx: CommandContext, args: tuple[str, ...]) -> None:
 
 
 async def press(ctx: CommandContext, click: Click) -> None:
-    """Answer the review's buttons: all commits, all findings, or start a release of this environment."""
+    """Answer the review's buttons: all commits, all findings, ask authors, or start a release of this environment."""
     asked = unpacked(click.value)
     environment, hotfix = str(asked.get("environment", "")), bool(asked.get("hotfix"))
     if click.action_id == ids.REVIEW_START:
         await start.open_preview(ctx, start.Request(environment, hotfix=hotfix))
+        return
+    if click.action_id == ids.REVIEW_ASK:
+        report = await ctx.office.review(
+            environment=environment, base=str(asked.get("base", "")), head=str(asked.get("head", "")), hotfix=hotfix
+        )
+        await ask_authors(ctx, report, thread=ctx.thread or click.message)
         return
     view = review.commits if click.action_id == ids.REVIEW_COMMITS else review.findings
     base, head = str(asked.get("base", "")), str(asked.get("head", ""))

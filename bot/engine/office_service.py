@@ -8,15 +8,17 @@ from collections import OrderedDict
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
+from bot.domain.asking import manual_steps, yes_ones
 from bot.domain.changes import Ref
 from bot.domain.errors import Conflict, Refused, ReleaseError, WrongUse
 from bot.domain.planning import COMMENTS, NO_NOTES, demand_known
 from bot.domain.report import Drift, PreparedPlan, ReviewReport
 from bot.domain.rules.reading import Surroundings
 from bot.domain.version import Bump, Version, accept
+from bot.engine.authors import known_of
 from bot.engine.clock import SystemClock
 from bot.engine.drafting import Drafting
-from bot.reviewing import review_range
+from bot.reviewing import brought_by, review_range
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from bot.domain.checklist import Checklist
     from bot.domain.drafting import Draft
     from bot.domain.plan import Plan
-    from bot.domain.planning import Pinned
+    from bot.domain.planning import ManualStep, Pinned
     from bot.domain.review import Review
     from bot.engine.office import Tell
     from bot.ports import Clock, Ports
@@ -51,7 +53,9 @@ class Planning(Protocol):
         hotfix: bool = False,
         tags: Sequence[str] = (),
         parts: Collection[str] = (),
+        manual_steps: Sequence[ManualStep] = (),
         notes: Draft = NO_NOTES,
+        authors: Mapping[str, object] | None = None,
     ) -> Plan:
         """Make the plan with the exact commands of each step."""
 
@@ -77,6 +81,7 @@ class OfficeService:
     areas: Mapping[str, Area]
     freezes: Any = None  # `bot.engine.freezes.Freezes`
     clock: Clock = field(default_factory=SystemClock)
+    authors: Any = None  # `bot.engine.authors.Authors`, for commands
     _drafting: Drafting = field(default_factory=Drafting)
     _read: OrderedDict[_Key, Review] = field(default_factory=OrderedDict)
 
@@ -125,7 +130,9 @@ class OfficeService:
             hotfix=hotfix,
             tags=tuple(only),
             parts=[part for part in _parts(area, report.review) if part in checklist.parts],
+            manual_steps=manual_steps(report, known_of(self.settings.people, await area.ports.authors.links())),
             notes=drafted.draft,
+            authors=_asked_of(report),
         )
         return PreparedPlan(plan, checklist.text, report, max(taken, default=None), drafted.problem)
 
@@ -235,7 +242,9 @@ class _Filling:
             found = await ports.code_host.pull_request_authors(numbers=numbers) if numbers else {}
         except ReleaseError:  # names from the commits stand in; that GitHub did not answer is told with CI
             found = {}
-        await self._arrived("authors", {"authors": dict(found)})
+        asked = await ports.authors.asked(environment=self.report.environment, pulls=numbers)
+        brought = await asyncio.to_thread(brought_by, ports.repository.history(), self.report.review)
+        await self._arrived("authors", {"authors": dict(found), "asked": tuple(asked), "brought": brought})
 
     async def _arrived(self, what: str, found: Mapping[str, Any]) -> None:
         pending = tuple(one for one in self.report.pending if one != what)
@@ -262,6 +271,12 @@ def _address(ref: Ref) -> str:
 
 def _sentence(error: ReleaseError) -> str:
     return f"{error.message} Try: {error.hint}" if error.hint else error.message
+
+
+def _asked_of(report: ReviewReport) -> dict[str, object]:
+    """Return what the step about authors' answers is to know: the pull requests, and the answers that the plan has steps for."""
+    pulls = [pull.number for pull in report.review.pull_requests]
+    return {"pulls": pulls, "planned": [one.id for one in yes_ones(report.asked or ())]}
 
 
 def _nothing(area: Area) -> str:

@@ -33,5 +33,9 @@ class Office(ReleaseOffice, Protocol):
         """The time."""
 
     @property
+    def authors(self) -> Any:
+        """Who authors are, and questions to them (`bot.engine.authors.Authors`)."""
+
+    @property
     def commands(self) -> Sequence[Any]:
         """Every command there is (`bot.slack.router.Command`), for help."""

@@ -130,6 +130,7 @@ class Office:
     prepared: PreparedPlan = field(default_factory=worlds.prepared)
     trouble: ReleaseError | None = None
     requests: list[dict[str, Any]] = field(default_factory=list)
+    authors: Any = None
 
     async def review(
         self, *, environment: str, base: str = "", head: str = "", hotfix: bool = False, tell: Tell | None = None
