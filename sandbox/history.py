@@ -29,15 +29,17 @@ class Person:
 
     login: str
     name: str
+    address: str = ""  # of somebody who does not hide it
 
     @property
     def email(self) -> str:
-        """The address that GitHub gives people who hide theirs, from which the login can be read."""
-        return f"{self.login}@users.noreply.github.com"
+        """Their own address, or the one that GitHub gives people who hide theirs, from which the login can be read."""
+        return self.address or f"{self.login}@users.noreply.github.com"
 
 
+# Ada is in the settings by her login, Bo in Slack by his address, and nobody knows who Chen is.
 ADA = Person("ada", "Ada Keller")
-BO = Person("bo", "Bo Lindqvist")
+BO = Person("bo-lindqvist", "Bo Lindqvist", "bo@example.org")
 CHEN = Person("chen", "Chen Wu")
 DEPENDABOT = Person("dependabot[bot]", "dependabot[bot]")
 

@@ -13,6 +13,7 @@ from sandbox.github import SLUG
 from sandbox.gitworld import JWT_SECRET
 from sandbox.rabbitmq import PASSWORD, USER
 from sandbox.slack import (
+    ADA,
     ADMIN,
     APP_TOKEN,
     APPROVER,
@@ -35,8 +36,9 @@ ROLES = {
     APPROVER: ["viewer", "releaser", "approver"],
     VIEWER: ["viewer"],
     ADMIN: ["viewer", "releaser", "approver", "admin"],
+    ADA: ["viewer"],
 }
-"""Who is not here (the stranger) may do nothing."""
+"""Who is not here (the stranger, Bo) may do nothing, but answer what they are asked as an author."""
 
 
 def bot_environment() -> dict[str, str]:

@@ -40,7 +40,9 @@ APPROVER = Member("U02APP", "approver", "Aron Approver", "approver@example.org")
 VIEWER = Member("U03VIE", "viewer", "Vera Viewer", "viewer@example.org")
 STRANGER = Member("U04STR", "stranger", "Stefan Stranger", "stranger@example.org")
 ADMIN = Member("U05ADM", "admin", "Anja Admin", "admin@example.org")
-MEMBERS = (RELEASER, APPROVER, VIEWER, STRANGER, ADMIN)
+ADA = Member("U06ADA", "ada", "Ada Keller", "ada@example.org")
+BO = Member("U07BOL", "bo", "Bo Lindqvist", "bo@example.org")
+MEMBERS = (RELEASER, APPROVER, VIEWER, STRANGER, ADMIN, ADA, BO)
 
 Json = dict[str, Any]
 

@@ -46,7 +46,7 @@ async def test_pygithub_reads_the_comparison_with_its_pull_requests(hub: GitHub)
     status, messages, pulls, files = await asyncio.to_thread(read)
     assert status == "ahead"
     assert messages[0] == "[Webapp] Show the dataset's name in the title (#1510)"
-    assert pulls[0] == (1510, "bo", [])
+    assert pulls[0] == (1510, "bo-lindqvist", [])
     assert pulls[2] == (1512, "dependabot[bot]", ["dependencies"])
     assert "metaspace/webapp/package.json" in files
 
