@@ -46,6 +46,9 @@ class AuthorsAnswered(BaseStep):
     on_interrupt: ClassVar[Literal["rerun", "attach", "ask"]] = "rerun"
     skip: ClassVar[Literal["never", "approver", "releaser"]] = "releaser"
     params: ClassVar[frozenset[str]] = frozenset({"blocking"})
+    by_hand: ClassVar[str] = (
+        "Ask the authors of the pull requests what must be done by hand. What they name must be a step of this release, or done."
+    )
 
     async def check(self, ctx: StepContext) -> CheckResult:
         """Done when nothing holds the release up, or when a person said to go on."""

@@ -15,6 +15,7 @@ from bot.domain.errors import Conflict, NotAllowed, WrongUse
 from bot.domain.readmodel import Person
 from bot.domain.release import ReleaseState
 from bot.engine.desk import Desk
+from bot.engine.freezes import Freezes
 from bot.engine.office_service import Area, OfficeService
 from bot.engine.store import Store
 from bot.settings import parse
@@ -256,7 +257,16 @@ def real(origin: Origin, tmp_path: Path, bot: Replica) -> World:
     area = Area(name, environment, replace(parts.ports, authors=bot.desk), parts.planner, shipped)
     desk = Desk(bot.store, clock=bot.clock)
     world = World()
-    office = OfficeService(settings, desk=desk, commands=world.router.commands, areas={name: area}, authors=bot.authors)
+    freezes = Freezes(bot.store, clock=bot.clock, zone=settings.zone, weekly={})
+    office = OfficeService(
+        settings,
+        desk=desk,
+        commands=world.router.commands,
+        areas={name: area},
+        freezes=freezes,
+        authors=bot.authors,
+        clock=bot.clock,
+    )
     world.office = office  # type: ignore[assignment]
     return world
 
