@@ -188,8 +188,8 @@ class AuthorDesk:
             )
             return bool(moved.rowcount)
 
-    async def close_released(self, inquiry: Inquiry) -> Sequence[Asked]:
-        """Ask no more about what a whole release has shipped since; returns the questions that this closed."""
+    async def close_released(self, inquiry: Inquiry) -> None:
+        """Ask no more about what a whole release has shipped since: one that began after the question."""
         async with self._store.writing() as session:
             released = select(ReleaseRow).where(
                 ReleaseRow.environment == inquiry.environment, ReleaseRow.state == ReleaseState.SUCCEEDED
@@ -199,16 +199,10 @@ class AuthorDesk:
                 for row in await session.scalars(released)
                 if not (plan := plan_in(row.plan)).partial and not plan.hotfix
             ]
-            if not begun:
-                return ()
-            theirs = (AuthorQuestionRow.inquiry == inquiry.id, AuthorQuestionRow.asked_at < max(begun))
-            closed = await session.scalars(
-                update(AuthorQuestionRow)
-                .where(*theirs, AuthorQuestionRow.closed_at.is_(None))
-                .values(closed_at=self._clock.now())
-                .returning(AuthorQuestionRow.id)
-            )
-            return await _asked(session, AuthorQuestionRow.id.in_(list(closed)))
+            if begun:
+                theirs = (AuthorQuestionRow.inquiry == inquiry.id, AuthorQuestionRow.asked_at < max(begun))
+                still = update(AuthorQuestionRow).where(*theirs, AuthorQuestionRow.closed_at.is_(None))
+                await session.execute(still.values(closed_at=self._clock.now()))
 
     async def _wake(self, session: AsyncSession, inquiry: Inquiry) -> None:
         """What is asked anew in a thread is reminded afresh there."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -90,6 +91,7 @@ class Authors:
     people: Sequence[PersonSettings]
     clock: Clock
     reminding: Reminding
+    _drawing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def known(self) -> Known:
         """Return what is known without asking Slack."""
@@ -129,10 +131,11 @@ class Authors:
 
     async def draw(self, inquiry: str) -> None:
         """Put an inquiry's messages into the outbox as they stand: what is wanted already changes nothing."""
-        found, questions = await self.desk.of_inquiry(inquiry)
-        await self._put(found, found.id, views.inquiry(questions), first=True)
-        for one in questions:
-            await self._put(found, one.id, views.question(one))
+        async with self._drawing:  # an older state never overtakes a newer one
+            found, questions = await self.desk.of_inquiry(inquiry)
+            await self._put(found, found.id, views.inquiry(questions), first=True)
+            for one in questions:
+                await self._put(found, one.id, views.question(one))
 
     async def answer(
         self, question: str, *, by: Person, said: Said, source: str, what: str = "", moment: str = "", how: str = ""
@@ -170,8 +173,8 @@ class Authors:
         """
         reminded = 0
         for inquiry in await self.desk.due():
-            if await self.desk.close_released(inquiry):
-                await self.draw(inquiry.id)
+            await self.desk.close_released(inquiry)
+            await self.draw(inquiry.id)
             _, questions = await self.desk.of_inquiry(inquiry.id)
             still = open_ones(questions)
             if still and inquiry.remind_at:

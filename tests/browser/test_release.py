@@ -30,7 +30,7 @@ async def test_a_person_clicks_a_release_through_and_the_world_has_changed_as_sh
 
             await person.press_forward_until("finished well")
             assert person.pressed == {"Tag with these notes"}
-            await expect(person.dashboard).to_contain_text("All 16 steps ended in")
+            await expect(person.dashboard).to_contain_text("All 17 steps ended in")
             await expect(person.dashboard.locator("button.bk-button")).to_have_count(0)
             success = person.page.locator(".messages .msg").filter(has_text=re.compile(r"METASPACE 1\.9\.3 is live"))
             await expect(success).to_have_count(1)

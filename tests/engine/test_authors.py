@@ -239,6 +239,14 @@ async def test_of_many_answers_at_once_one_counts_and_the_others_are_told_whose(
     assert "ask:nothing" not in block, "the buttons are gone"
 
 
+async def test_answers_at_once_leave_messages_that_show_them_all(bot: Replica) -> None:
+    asked = await bot.ask(report())
+    await asyncio.gather(*(bot.said(one, RELEASER, f"S{one.id}") for one in asked))
+    written = await bot.messages.every()
+    assert "3 answered, 0 open" in written[asked[0].inquiry].wish.text
+    assert not any("ask:nothing" in str(written[one.id].wish.blocks) for one in asked)
+
+
 async def test_killed_right_after_an_answer_was_taken_the_same_click_still_counts(bot: Replica) -> None:
     ada = next(one for one in await bot.ask(report()) if one.identity == "ada")
     bot.messages.broken = True

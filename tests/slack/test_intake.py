@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -124,3 +124,20 @@ def test_a_click_in_a_thread_is_answered_in_that_thread() -> None:
     envelope = read(body)
     assert envelope is not None
     assert (envelope.place.channel, envelope.place.thread) == ("C1", "17.1")
+
+
+@pytest.mark.parametrize(
+    ("element", "value"),
+    [
+        ({"type": "users_select", "selected_user": "U06ADA"}, "U06ADA"),
+        ({"type": "static_select", "selected_option": {"value": "U08CHE", "text": {"type": "plain_text"}}}, "U08CHE"),
+        ({"type": "users_select", "selected_user": None}, ""),
+    ],
+)
+def test_a_choice_in_a_menu_is_a_click_with_what_was_chosen(element: dict[str, Any], value: str) -> None:
+    action = {"action_id": "people:else:chen", "block_id": "people-0", "action_ts": "18.1", **element}
+    body = {"type": "block_actions", "user": {"id": "U01REL"}, "channel": {"id": "C01DEV"}, "actions": [action]}
+    envelope = read(body)
+    assert envelope is not None
+    click = envelope.click()
+    assert (click.action, click.action_id, click.value) == ("people", "people:else:chen", value)
