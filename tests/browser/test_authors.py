@@ -36,7 +36,9 @@ async def test_authors_answer_in_the_reviews_thread_and_the_unknown_one_is_chose
             await bo.get_by_role("button", name="Yes").click()
             await person.modal.locator("input").first.fill("Tell the labs")
             await person.modal.locator("select").select_option("after")
-            await person.modal.locator("input").last.fill("Write to labs@example.org")  # it draws no field of several lines
+            await person.modal.locator("input").last.fill(
+                "Write to labs@example.org"
+            )  # it draws no field of several lines
             await person.submit()
             await expect(person.thread).to_contain_text("after the deploy, by hand: “Tell the labs”", timeout=ANSWER)
 
