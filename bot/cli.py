@@ -38,6 +38,7 @@ class LazyGroup(click.Group):
         "backtest": "bot.cli_review:backtest",
         "checklists": "bot.cli_checklists:checklists",
         "runbook": "bot.cli_runbook:runbook",
+        "db": "bot.cli_db:db",
         "sandbox": "bot.cli_sandbox:sandbox",
     }
 
@@ -98,31 +99,6 @@ def config_example() -> None:
     from bot.settings_example import EXAMPLE
 
     click.echo(EXAMPLE, nl=False)
-
-
-@cli.group()
-def db() -> None:
-    """Look after the database."""
-
-
-@db.command("upgrade")
-@CONFIG
-def db_upgrade(config_path: Path) -> None:
-    """Bring the database's tables to this version (serve does it too)."""
-    from bot.engine.store import revision
-
-    url = _settings(config_path).database.url.get_secret_value()
-    click.echo(f"The database is at revision {asyncio.run(revision(url, upgrade=True))}.")
-
-
-@db.command("current")
-@CONFIG
-def db_current(config_path: Path) -> None:
-    """Print the revision of the database's tables."""
-    from bot.engine.store import revision
-
-    url = _settings(config_path).database.url.get_secret_value()
-    click.echo(asyncio.run(revision(url, upgrade=False)) or "empty")
 
 
 @cli.command()

@@ -59,7 +59,7 @@ async def submit_abort(ctx: CommandContext, form: Form) -> None:
 
 async def _decide(ctx: CommandContext, release: ReleaseView, kind: DecisionKind, *, reason: str = "") -> None:
     decided = await ctx.office.desk.control(
-        release=release.id, kind=kind, by=ctx.person, reason=reason, source=ctx.source
+        release=release.id, kind=kind, by=ctx.person, reason=reason, source=ctx.origin
     )
     await tell(ctx, decided)
 

@@ -94,7 +94,7 @@ async def _decide(
         value=choice.value,
         reason=reason,
         form=form,
-        source=ctx.source,
+        source=ctx.origin,
     )
     await tell(ctx, decided)
     return decided

@@ -29,7 +29,7 @@ async def freeze(ctx: CommandContext, args: tuple[str, ...]) -> None:
         await answer(ctx, views.listed(environment, await book.current(environment), book.weekly(environment)))
         return
     starts, ends, reason = span(ctx, words, USAGE)
-    made = await book.set(environment, starts=starts, ends=ends, reason=reason, by=ctx.person)
+    made = await book.set(environment, starts=starts, ends=ends, reason=reason, by=ctx.person, source=ctx.origin)
     await answer(ctx, views.told(made), everybody=True)
 
 

@@ -21,7 +21,7 @@ async def lock(ctx: CommandContext, args: tuple[str, ...]) -> None:
         )
     if len(reason) > LONGEST:
         raise WrongUse(f"The reason has {len(reason)} characters; nothing was locked.", hint=f"at most {LONGEST}")
-    held = await ctx.office.desk.lock(environment, by=ctx.person, reason=reason)
+    held = await ctx.office.desk.lock(environment, by=ctx.person, reason=reason, source=ctx.origin)
     await answer(ctx, lists.locked(held), everybody=True)
 
 

@@ -126,7 +126,11 @@ async def _begin(ctx: CommandContext, request: Request) -> None:
         return
     request = replace(request, version=prepared.plan.version)
     started = await ctx.office.desk.start(
-        plan=prepared.plan, checklist=prepared.checklist, by=ctx.person.slack, channel=ctx.channel
+        plan=prepared.plan,
+        checklist=prepared.checklist,
+        by=ctx.person.slack,
+        channel=ctx.channel,
+        source=ctx.origin,
     )
     await _close(ctx, request, f"started by <@{ctx.person.slack}> as {started.id}.")
 

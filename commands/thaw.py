@@ -21,14 +21,16 @@ async def thaw(ctx: CommandContext, args: tuple[str, ...]) -> None:
     if number is None:
         starts, ends, reason = span(ctx, words, USAGE)
         made = await ctx.office.freezes.set(
-            environment, starts=starts, ends=ends, reason=reason, by=ctx.person, thaw=True
+            environment, starts=starts, ends=ends, reason=reason, by=ctx.person, thaw=True, source=ctx.origin
         )
         await answer(ctx, views.told(made), everybody=True)
         return
     reason = " ".join(words[1:])
     if not reason:
         raise WrongUse("Lifting a freeze needs a reason; nothing was lifted.", hint=f"/release {USAGE}")
-    lifted = await ctx.office.freezes.lift(environment, number=int(number[1]), by=ctx.person, reason=reason)
+    lifted = await ctx.office.freezes.lift(
+        environment, number=int(number[1]), by=ctx.person, reason=reason, source=ctx.origin
+    )
     await answer(ctx, views.lifted(lifted, by=ctx.person.slack, reason=reason), everybody=True)
 
 

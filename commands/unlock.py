@@ -11,7 +11,7 @@ async def unlock(ctx: CommandContext, args: tuple[str, ...]) -> None:
     """Take a lock away: your own, or as an admin anybody's. The lock of a running release goes with the release."""
     environment, words = environment_first(ctx, args)
     no_more(words, "unlock [ENVIRONMENT]")
-    await ctx.office.desk.unlock(environment, by=ctx.person)
+    await ctx.office.desk.unlock(environment, by=ctx.person, source=ctx.origin)
     await answer(ctx, lists.unlocked(environment, ctx.person.slack), everybody=True)
 
 

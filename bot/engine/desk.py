@@ -12,7 +12,7 @@ from bot.domain.plan import StepKind
 from bot.domain.policy import demand, may_decide
 from bot.domain.readmodel import Decided
 from bot.domain.release import FINISHED, Answer, Choice, DecisionKind, Question, ReleaseState, StepState
-from bot.engine import locks, readings
+from bot.engine import audit, locks, readings
 from bot.engine.bell import Bell
 from bot.engine.codec import answer_in, answer_out, plan_in, plan_out, question_in, question_out
 from bot.engine.controls import Controls
@@ -57,7 +57,7 @@ class Desk:
         self.bell = Bell()
         self._controls = Controls(clock, skip_of)
 
-    async def start(self, *, plan: Plan, checklist: str, by: str, channel: str = "") -> ReleaseView:
+    async def start(self, *, plan: Plan, checklist: str, by: str, channel: str = "", source: str = "") -> ReleaseView:
         """Confirm a plan: the release runs from now on, and holds its environment's lock.
 
         The confirmation answers the approval that the plan opens with, if it does: nobody is asked the same twice.
@@ -85,8 +85,9 @@ class Desk:
                 for position, step in enumerate(plan.steps)
             )
             if plan.steps and plan.steps[0].kind is StepKind.APPROVAL:
-                session.add(_confirmed(plan, row, by=by, now=now))
-            await self._event(session, row.number, "release.started", by=by, data={"version": plan.version})
+                session.add_all(_confirmed(plan, row, by=by, now=now, source=source))
+            said = {"version": plan.version, "head": plan.head, "fingerprint": plan.fingerprint}
+            await self._event(session, row.number, "release.started", by=by, source=source, data=said)
             number = row.number
         self.bell.ring()
         return await self.release(readings.name_of(number))
@@ -126,16 +127,10 @@ class Desk:
             )
             effective = bool(getattr(taken, "rowcount", 0))
             session.add(_decision(row, said, source=source, effective=effective))
-            if effective:
-                await self._event(
-                    session,
-                    row.release,
-                    "step.answered",
-                    step=row.step,
-                    by=by.slack,
-                    data={"question": question, "kind": kind},
-                )
-            else:
+            event = "step.answered" if effective else "step.answered_late"
+            told = {"question": question, "fingerprint": row.fingerprint, **_said(said)}
+            await self._event(session, row.release, event, step=row.step, by=by.slack, source=source, data=told)
+            if not effective:
                 await session.refresh(row)
         self.bell.ring()
         return (
@@ -158,7 +153,9 @@ class Desk:
             )
             if row.state in FINISHED:
                 await locks.give_back(session, row)
-            await self._event(session, row.number, f"release.{kind}", by=by.slack, data={"reason": reason})
+            await self._event(
+                session, row.number, f"release.{kind}", by=by.slack, source=source, data={"reason": reason}
+            )
         self.bell.ring()
         return Decided(effective=True, sentence=sentence)
 
@@ -231,22 +228,22 @@ class Desk:
                     return plan.head, plan.version
         return None
 
-    async def lock(self, environment: str, /, *, by: Person, reason: str) -> LockView:
+    async def lock(self, environment: str, /, *, by: Person, reason: str, source: str = "") -> LockView:
         """Lock an environment; raises `Conflict` naming who has it. One's own lock gets the new reason."""
         async with self._store.writing() as session:
             row = await locks.take(session, environment, by=by, reason=reason, now=self._clock.now())
-            await self._event(
-                session, None, "lock.taken", by=by.slack, data={"environment": environment, "reason": reason}
-            )
+            said = {"environment": environment, "reason": reason}
+            await self._event(session, None, "lock.taken", by=by.slack, source=source, data=said)
             view = readings.lock_view(row)
         self.bell.ring()
         return view
 
-    async def unlock(self, environment: str, /, *, by: Person) -> None:
+    async def unlock(self, environment: str, /, *, by: Person, source: str = "") -> None:
         """Take a lock away. Raises `NotAllowed` for somebody else's, `Conflict` where there is none or a release has it."""
         async with self._store.writing() as session:
             await locks.give_up(session, environment, by=by)
-            await self._event(session, None, "lock.released", by=by.slack, data={"environment": environment})
+            said = {"environment": environment}
+            await self._event(session, None, "lock.released", by=by.slack, source=source, data=said)
         self.bell.ring()
 
     async def lock_of(self, environment: str) -> LockView | None:
@@ -269,10 +266,11 @@ class Desk:
         *,
         step: str = "",
         by: str = "",
+        source: str = "",
         data: Mapping[str, Any],
     ) -> None:
-        await self._store.order_events(session)
-        session.add(EventRow(release=release, step=step, kind=kind, at=self._clock.now(), by=by, data=dict(data)))
+        now = self._clock.now()
+        await audit.append(session, release=release, kind=kind, at=now, step=step, by=by, source=source, data=data)
 
 
 def new_question_id() -> str:
@@ -280,10 +278,11 @@ def new_question_id() -> str:
     return f"Q{uuid.uuid4().hex[:12]}"
 
 
-def _confirmed(plan: Plan, row: ReleaseRow, *, by: str, now: datetime) -> QuestionRow:
+def _confirmed(plan: Plan, row: ReleaseRow, *, by: str, now: datetime, source: str) -> tuple[QuestionRow, DecisionRow]:
     yes = Choice(DecisionKind.APPROVE, "Start")
     question = Question(title=f"Release {plan.version} to {plan.environment}?", detail="", choices=(yes,))
-    return QuestionRow(
+    said = Answer(DecisionKind.APPROVE, by, now)
+    asked = QuestionRow(
         id=new_question_id(),
         release=row.number,
         step=plan.steps[0].key,
@@ -292,8 +291,15 @@ def _confirmed(plan: Plan, row: ReleaseRow, *, by: str, now: datetime) -> Questi
         fingerprint=row.fingerprint,
         asked_at=now,
         closed_at=now,
-        answer=answer_out(Answer(DecisionKind.APPROVE, by, now)),
+        answer=answer_out(said),
     )
+    return asked, _decision(asked, said, source=source, effective=True)
+
+
+def _said(answer: Answer) -> dict[str, object]:
+    """Return what was answered, as the log of events keeps it; who and when stand beside it."""
+    form = dict(answer.form) if answer.form else None
+    return {"kind": answer.kind, "value": answer.value, "reason": answer.reason, "form": form}
 
 
 def _decision(row: QuestionRow, said: Answer, *, source: str, effective: bool) -> DecisionRow:

@@ -8,7 +8,8 @@ from sqlalchemy import select
 
 from bot.domain.errors import Conflict
 from bot.domain.freeze import Freeze, Weekly, demand_open
-from bot.engine.tables import EventRow, FreezeRow
+from bot.engine import audit
+from bot.engine.tables import FreezeRow
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -51,17 +52,25 @@ class Freezes:
         return self._weekly.get(environment, ())
 
     async def set(
-        self, environment: str, *, starts: datetime, ends: datetime, reason: str, by: Person, thaw: bool = False
+        self,
+        environment: str,
+        *,
+        starts: datetime,
+        ends: datetime,
+        reason: str,
+        by: Person,
+        thaw: bool = False,
+        source: str = "",
     ) -> Freeze:
         """Freeze an environment for a while, or thaw it; a release that runs goes on."""
         row = FreezeRow(environment=environment, starts=starts, ends=ends, reason=reason, by=by.slack, thaw=thaw)
         async with self._store.writing() as session:
             session.add(row)
             await session.flush()
-            await self._event(session, "freeze.thawed" if thaw else "freeze.set", row, by=by)
+            await self._event(session, "freeze.thawed" if thaw else "freeze.set", row, by=by, source=source)
             return _freeze(row)
 
-    async def lift(self, environment: str, *, number: int, by: Person, reason: str) -> Freeze:
+    async def lift(self, environment: str, *, number: int, by: Person, reason: str, source: str = "") -> Freeze:
         """End a freeze, or a thaw, at this moment; raises `Conflict` for one that is not there or is over."""
         now = self._clock.now()
         async with self._store.writing() as session:
@@ -71,7 +80,7 @@ class Freezes:
                     f"There is no freeze F{number} of {environment}; nothing was lifted.", hint="/release freeze"
                 )
             row.starts, row.ends = min(row.starts, now), now
-            await self._event(session, "freeze.lifted", row, by=by, why=reason)
+            await self._event(session, "freeze.lifted", row, by=by, source=source, why=reason)
             return _freeze(row)
 
     async def _demand(self, session: AsyncSession, environment: str) -> None:
@@ -83,8 +92,9 @@ class Freezes:
         query = select(FreezeRow).where(FreezeRow.environment == environment, FreezeRow.ends > self._clock.now())
         return tuple(_freeze(row) for row in await session.scalars(query.order_by(FreezeRow.starts, FreezeRow.id)))
 
-    async def _event(self, session: AsyncSession, kind: str, row: FreezeRow, *, by: Person, why: str = "") -> None:
-        await self._store.order_events(session)
+    async def _event(
+        self, session: AsyncSession, kind: str, row: FreezeRow, *, by: Person, source: str, why: str = ""
+    ) -> None:
         data = {
             "freeze": row.id,
             "environment": row.environment,
@@ -92,7 +102,8 @@ class Freezes:
             "ends": row.ends.isoformat(),
             "reason": why or row.reason,
         }
-        session.add(EventRow(release=None, kind=kind, at=self._clock.now(), by=by.slack, data=data))
+        now = self._clock.now()
+        await audit.append(session, release=None, kind=kind, at=now, by=by.slack, source=source, data=data)
 
 
 def _freeze(row: FreezeRow) -> Freeze:

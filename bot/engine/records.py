@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import or_, select, update
 
 from bot.domain.release import RELEASE_MOVES, STEP_MOVES, ReleaseState, StepState, move_release, move_step
-from bot.engine import locks
+from bot.engine import audit, locks
 from bot.engine.asked import last_question, typed
 from bot.engine.codec import answer_in, plan_in, problem_out, question_out
 from bot.engine.controls import close_questions
 from bot.engine.desk import new_question_id
 from bot.engine.readings import measures, name_of, step_rows
 from bot.engine.step import Measured
-from bot.engine.tables import EventRow, QuestionRow, ReleaseRow, StepRow
+from bot.engine.tables import QuestionRow, ReleaseRow, StepRow
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Mapping
@@ -109,8 +109,7 @@ class Ledger:
         self, session: AsyncSession, number: int, kind: str, *, step: str = "", data: Mapping[str, Any]
     ) -> None:
         """Add an event."""
-        await self._store.order_events(session)
-        session.add(EventRow(release=number, step=step, kind=kind, at=self._clock.now(), data=dict(data)))
+        await audit.append(session, release=number, kind=kind, at=self._clock.now(), step=step, data=data)
 
 
 class Book:

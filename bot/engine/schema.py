@@ -25,6 +25,12 @@ async def upgrade(engine: AsyncEngine, revision: str = "head") -> None:
         await connection.run_sync(_upgrade, revision)
 
 
+async def downgrade(engine: AsyncEngine, revision: str) -> None:
+    """Bring the tables back to an earlier revision: what it does not know is lost."""
+    async with engine.begin() as connection:
+        await connection.run_sync(_upgrade, revision, down=True)
+
+
 async def current(engine: AsyncEngine) -> str:
     """Return the revision of the tables, empty for an empty database."""
     async with engine.connect() as connection:
@@ -42,9 +48,9 @@ def _config() -> Config:
     return config
 
 
-def _upgrade(connection: Connection, revision: str) -> None:
+def _upgrade(connection: Connection, revision: str, *, down: bool = False) -> None:
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ONE})
     config = _config()
     config.attributes["connection"] = connection
-    command.upgrade(config, revision)
+    (command.downgrade if down else command.upgrade)(config, revision)

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 _BUSY = 5000  # milliseconds that SQLite waits for another writer
-_EVENTS = 7_261_001  # PostgreSQL's advisory lock that keeps events in the order of their numbers
 
 
 class StoreUnavailable(Unavailable):
@@ -111,11 +110,6 @@ class Store:
             raise StoreUnavailable("The database is closed.")
         async with translated(), self._read.begin() as session:
             yield session
-
-    async def order_events(self, session: AsyncSession) -> None:
-        """Let no two transactions number events at once: a reader that has seen number n has then seen all before it."""
-        if not self.sqlite:
-            await session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _EVENTS})
 
     async def _demand_current(self) -> None:
         file = self._url.database or ""

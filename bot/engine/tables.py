@@ -124,7 +124,7 @@ class DecisionRow(Base):
 
 
 class EventRow(Base):
-    """The append-only log."""
+    """The append-only log, written by `bot.engine.audit.append` alone: chained by hash, and triggers refuse every change."""
 
     __tablename__ = "events"
 
@@ -134,7 +134,20 @@ class EventRow(Base):
     kind: Mapped[str] = mapped_column(String(32))
     at: Mapped[datetime]
     by: Mapped[str] = mapped_column(String(64), default="")
+    source: Mapped[str] = mapped_column(String(200), default="")
     data: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    previous: Mapped[str] = mapped_column(String(64))
+    hash: Mapped[str] = mapped_column(String(64))
+
+
+class ChainRow(Base):
+    """Number and hash of the newest event; whoever adds one locks this row."""
+
+    __tablename__ = "chain"
+
+    name: Mapped[str] = mapped_column(String(16), primary_key=True)
+    position: Mapped[int] = mapped_column(BigInteger)
+    hash: Mapped[str] = mapped_column(String(64))
 
 
 class LockRow(Base):

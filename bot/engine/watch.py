@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from bot.engine import audit
 from bot.engine.store import StoreUnavailable
-from bot.engine.tables import EventRow, OutageRow, WatchRow
+from bot.engine.tables import OutageRow, WatchRow
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -63,9 +64,8 @@ class Watch:
             await seen.keep_span(session, now)
             changed = await seen.keep_outage(session, look, now)
             if changed:
-                await self._store.order_events(session)
                 kind = "probe.up" if look.ok else "probe.down"
-                session.add(EventRow(release=seen.release, kind=kind, at=now, data={"detail": look.detail}))
+                await audit.append(session, release=seen.release, kind=kind, at=now, data={"detail": look.detail})
         seen.noted = now
         if changed:
             self._bell.ring()

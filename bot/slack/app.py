@@ -107,6 +107,7 @@ class SlackApp:
             voice=self.voice,
             trigger=envelope.trigger,
             text=envelope.text,
+            message=envelope.message,
         )
         match envelope.kind:
             case "command" | "mention":

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from slack_sdk.models.views import View
 
+from bot.domain.audit import source
 from bot.domain.errors import Conflict, WrongUse
 
 if TYPE_CHECKING:
@@ -114,6 +115,7 @@ class CommandContext:
     voice: Voice
     trigger: str = ""
     text: str = ""  # the request as typed, "status prod"; empty for clicks and forms
+    message: str = ""  # ts of the message that asked, where there is one
     view: str = ""  # id of the modal that is open
     answered: bool = False
     said: int = 0
@@ -127,6 +129,11 @@ class CommandContext:
     def thread(self) -> str:
         """The thread's first message, by its ts; empty outside threads."""
         return self.place.thread
+
+    @property
+    def origin(self) -> str:
+        """Which message asked, as the audit log keeps it."""
+        return source(request=self.source, channel=self.channel, message=self.message)
 
     @property
     def desk(self) -> Any:

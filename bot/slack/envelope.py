@@ -72,6 +72,13 @@ class Envelope:
         thread = str(container.get("thread_ts") or "") or noted.thread
         return Place(channel, thread=thread, user=user, response_url=url)
 
+    @property
+    def message(self) -> str:
+        """Slack's ts of the message that asked: the mention itself, or the one whose button was pressed."""
+        if self.kind == "mention":
+            return str(self.body["event"].get("ts") or "")
+        return str((self.body.get("container") or {}).get("message_ts") or "")
+
     def click(self) -> Click:
         """Return what was pressed or chosen; only for a click."""
         action, view = self.body["actions"][0], self.body.get("view") or {}

@@ -57,18 +57,18 @@ class Desk:
     async def lock_of(self, environment: str) -> LockView | None:
         return self.locks.get(environment)
 
-    async def lock(self, environment: str, *, by: Person, reason: str) -> LockView:
+    async def lock(self, environment: str, *, by: Person, reason: str, source: str) -> LockView:
         if environment in self.locks:
             raise Conflict(f"{environment} is locked already.")
         self.locks[environment] = LockView(environment, by.slack, reason, worlds.NOW)
         return self.locks[environment]
 
-    async def unlock(self, environment: str, *, by: Person) -> None:
+    async def unlock(self, environment: str, *, by: Person, source: str) -> None:
         if environment not in self.locks:
             raise Conflict(f"{environment} is not locked.")
         del self.locks[environment]
 
-    async def start(self, *, plan: Plan, checklist: str, by: str, channel: str) -> ReleaseView:
+    async def start(self, *, plan: Plan, checklist: str, by: str, channel: str, source: str) -> ReleaseView:
         self.asked.append(("start", plan.version, by))
         self.releases["R8"] = worlds.release(id="R8", plan=plan)
         return self.releases["R8"]

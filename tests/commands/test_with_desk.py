@@ -11,11 +11,12 @@ import pytest
 
 from bot.domain.errors import Conflict
 from bot.domain.readmodel import Person
+from bot.engine import audit
 from bot.engine.codec import question_out
 from bot.engine.desk import Desk
 from bot.engine.narrator import Narrator
 from bot.engine.store import Store
-from bot.engine.tables import EventRow, QuestionRow
+from bot.engine.tables import QuestionRow
 from tests.commands.fakes import Office, World
 from tests.engine.test_narrator import Outbox
 from tests.views import worlds
@@ -69,7 +70,8 @@ async def ask(store: Store) -> None:
             id="Q3", release=1, step="notes", attempt=1, question=question_out(opened.question), fingerprint="",
             asked_at=Clock().now(),
         )  # fmt: skip
-        session.add_all([row, EventRow(release=1, step="notes", kind="step.asked", at=Clock().now())])
+        session.add(row)
+        await audit.append(session, release=1, step="notes", kind="step.asked", at=Clock().now())
 
 
 async def started(world: World) -> None:

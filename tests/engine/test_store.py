@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import event, insert, select, text
+from sqlalchemy import event, select, text
 
 from bot.domain.errors import BadSettings, Conflict
-from bot.engine import schema
+from bot.engine import audit, schema
 from bot.engine.store import Store, StoreUnavailable, revision
 from bot.engine.tables import Base, CursorRow, EventRow, UtcTime
 from bot.slack.tables import metadata as slack_tables
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sqlalchemy import Connection
+    from sqlalchemy.ext.asyncio import AsyncSession
 
     from tests.engine.postgres import Cluster
 
@@ -78,7 +79,7 @@ async def test_times_come_back_in_utc_and_a_naive_one_is_refused(url: str) -> No
     berlin = datetime(2026, 11, 23, 13, 30, 0, 123456, tzinfo=timezone(timedelta(hours=1)))
     async with Store(url) as store:
         async with store.writing() as session:
-            await session.execute(insert(EventRow).values(kind="test", at=berlin, step="", by="", data={}))
+            await audit.append(session, release=None, kind="test", at=berlin)
         async with store.reading() as session:
             found = (await session.scalars(select(EventRow.at))).one()
     assert found == berlin
@@ -125,7 +126,8 @@ async def test_a_full_disk_is_said_and_passes(tmp_path: Path) -> None:
 
         async def grow() -> None:
             async with store.writing() as session:
-                session.add_all([_event("y" * 5000) for _ in range(50)])
+                for _ in range(50):
+                    await _event(session, "y" * 5000)
 
         _limit(store, int(pages or 0))
         with pytest.raises(StoreUnavailable, match="disk is full") as caught:
@@ -146,8 +148,9 @@ def _limit(store: Store, pages: int) -> None:
     event.listen(store.engine.sync_engine, "checkout", limited)
 
 
-def _event(words: str) -> EventRow:
-    return EventRow(kind="test", at=datetime(2026, 11, 23, tzinfo=UTC), data={"words": words})
+async def _event(session: AsyncSession, words: str) -> None:
+    at = datetime(2026, 11, 23, tzinfo=UTC)
+    await audit.append(session, release=None, kind="test", at=at, data={"words": words})
 
 
 async def test_a_postgresql_that_is_away_is_said_and_comes_back(postgres: Cluster) -> None:
@@ -167,8 +170,7 @@ async def test_a_postgresql_that_dies_in_a_transaction_is_said(postgres: Cluster
 
         async def interrupted() -> None:
             async with store.writing() as session:
-                session.add(_event("half"))
-                await session.flush()
+                await _event(session, "half")
                 await asyncio.to_thread(postgres.stop)
 
         try:
