@@ -41,7 +41,7 @@ from bot.slack.api import web_client
 from bot.slack.app import SlackApp
 from bot.slack.directory import SlackDirectory
 from bot.slack.outbox import Outbox
-from bot.slack.people import People
+from bot.slack.people import People, SlackGroups
 from bot.slack.quick import open_intake
 from bot.slack.router import Router
 from bot.slack.sender import Sender
@@ -116,7 +116,7 @@ async def _serve(settings: Settings, store: Store, clock: Clock, stop: asyncio.E
         ),
         outbox=outbox,
         router=router,
-        people=People(settings.people),
+        people=People(settings.people, settings.groups, members=SlackGroups(client)),
         office=engine.office,
     )
     served = http.application(

@@ -10,6 +10,7 @@ from bot.domain.errors import Refused, ReleaseError
 from bot.engine.clock import SystemClock
 from bot.engine.store import revision
 from bot.slack.api import told, web_client
+from bot.slack.people import SlackGroups
 from integrations.ansible import AnsiblePlaybooks
 from integrations.git import GitRepository
 from integrations.github import GitHub
@@ -85,6 +86,8 @@ def _shared(settings: Settings) -> list[Attempt]:
                 me = await client.auth_test()
             with told("read the release channel"):
                 await client.conversations_history(channel=settings.slack.channel, limit=1)
+            for group in settings.groups:
+                await SlackGroups(client).members(group.slack)
         return f"{me['user']}, in the release channel"
 
     async def git() -> str:

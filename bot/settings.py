@@ -228,6 +228,14 @@ class AuthorSettings(Part):
     reminders: int = Field(5, ge=0, description="how often a thread is reminded at most; 0 never")
 
 
+class GroupSettings(Part):
+    """A user group of Slack: its members have these roles, beside those that their ids give them."""
+
+    slack: str = Field(pattern=r"^S[A-Z0-9]+$", description="id of the user group (S…), as in its page's address")
+    name: str = ""
+    roles: tuple[Role, ...] = ("viewer",)
+
+
 class Settings(BaseSettings):
     """All of it."""
 
@@ -242,6 +250,7 @@ class Settings(BaseSettings):
     people: tuple[PersonSettings, ...] = ()
     timezone: str = Field("Europe/Berlin", description="IANA name: on whose clocks typed times and freezes are meant")
     authors: AuthorSettings = AuthorSettings()
+    groups: tuple[GroupSettings, ...] = Field((), description="roles by Slack's user groups; needs usergroups:read")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @classmethod
@@ -275,10 +284,11 @@ class Settings(BaseSettings):
         if self.default_environment and self.default_environment not in self.environments:
             known = ", ".join(self.environments)
             raise ValueError(f"default_environment is {self.default_environment!r}; expected one of {known}")
-        slack_ids = [person.slack for person in self.people]
-        twice = sorted({one for one in slack_ids if slack_ids.count(one) > 1})
-        if twice:
-            raise ValueError(f"people lists {', '.join(twice)} twice")
+        for name, listed in (("people", self.people), ("groups", self.groups)):
+            slack_ids = [one.slack for one in listed]
+            twice = sorted({one for one in slack_ids if slack_ids.count(one) > 1})
+            if twice:
+                raise ValueError(f"{name} lists {', '.join(twice)} twice")
         return self
 
     def environment(self, name: str = "") -> tuple[str, EnvironmentSettings]:

@@ -60,4 +60,6 @@ authors:                            # reminders of questions that authors have n
 people:                             # who is not listed may do nothing
   - {slack: U0123456789, name: Ada, roles: [releaser, approver], github: ada}
   - {slack: U0123456790, name: Grace, roles: [admin], github: grace}
+groups:                             # Slack's user groups; their members have these roles as well
+  - {slack: S0123456789, name: metaspace-devs, roles: [viewer]}
 """

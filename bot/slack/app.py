@@ -100,7 +100,7 @@ class SlackApp:
 
     async def _work(self, envelope: Envelope) -> None:
         ctx = CommandContext(
-            person=self._people.person(envelope.user),
+            person=await self._people.person(envelope.user),
             place=envelope.place,
             source=envelope.id,
             office=self._office,

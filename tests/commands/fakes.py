@@ -106,12 +106,20 @@ class Freezes:
         return [one.window(self.zone) for one in SETTINGS.environments[environment].freezes]
 
     async def set(
-        self, environment: str, *, starts: datetime, ends: datetime, reason: str, by: Person, thaw: bool = False
+        self,
+        environment: str,
+        *,
+        starts: datetime,
+        ends: datetime,
+        reason: str,
+        by: Person,
+        source: str,
+        thaw: bool = False,
     ) -> Freeze:
         self.given.append(Freeze(len(self.given) + 1, environment, starts, ends, reason, by.slack, thaw))
         return self.given[-1]
 
-    async def lift(self, environment: str, *, number: int, by: Person, reason: str) -> Freeze:
+    async def lift(self, environment: str, *, number: int, by: Person, reason: str, source: str) -> Freeze:
         if not 0 < number <= len(self.given):
             raise Conflict(f"There is no freeze F{number}.")
         return self.given.pop(number - 1)

@@ -11,11 +11,11 @@ from aiohttp import web
 from pydantic import SecretStr
 
 from bot.domain.errors import Conflict
-from bot.settings import PersonSettings, SlackSettings
+from bot.settings import GroupSettings, PersonSettings, SlackSettings
 from bot.slack.api import web_client
 from bot.slack.app import EVENTS_PATH, SlackApp
 from bot.slack.outbox import Outbox
-from bot.slack.people import People
+from bot.slack.people import People, SlackGroups
 from bot.slack.router import Click, Command, CommandContext, Form, Router
 from bot.slack.sender import Sender
 from tests.slack.conftest import CHANNEL, QUICK
@@ -144,7 +144,12 @@ class Bot:
 
 @contextlib.asynccontextmanager
 async def running_bot(
-    slack: StrictSlack, *, mode: str = "socket", requests: Any = None, messages: Any = None
+    slack: StrictSlack,
+    *,
+    mode: str = "socket",
+    requests: Any = None,
+    messages: Any = None,
+    groups: Sequence[GroupSettings] = (),
 ) -> AsyncIterator[Bot]:
     """Start a bot, and kill it at the end: whatever it was doing then stays undone."""
     requests, messages = requests or Requests(), messages or Messages()
@@ -156,7 +161,7 @@ async def running_bot(
         web_client(token=APP_TOKEN, base_url=slack.api) as app_client,
     ):
         outbox = Outbox(messages, Sender(client, clock=clock, settle=0.02), channel=CHANNEL, clock=clock, pace=QUICK)
-        people = People(PEOPLE)
+        people = People(PEOPLE, groups, members=SlackGroups(client))
         app = SlackApp(
             settings=settings, client=client, store=requests, outbox=outbox, router=router, people=people, office=office
         )

@@ -32,6 +32,7 @@ ALL_SCOPES = frozenset(
     {
         *("chat:write", "commands", "app_mentions:read", "channels:history", "groups:history", "files:write"),
         *("users:read", "users:read.email"),
+        "usergroups:read",
     }
 )
 

@@ -21,6 +21,7 @@ SCOPES: dict[str, frozenset[str]] = {
     "files.completeUploadExternal": frozenset({"files:write"}),
     "users.list": frozenset({"users:read"}),
     "users.lookupByEmail": frozenset({"users:read", "users:read.email"}),  # the latter is granted with the former only
+    "usergroups.users.list": frozenset({"usergroups:read"}),
     "views.open": frozenset(),
     "views.update": frozenset(),
 }

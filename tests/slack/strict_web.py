@@ -49,6 +49,7 @@ class WebApi:
     def __init__(self, *, scopes: frozenset[str], trigger_life: float = 3.0) -> None:
         self.scopes, self.trigger_life, self.base = scopes, trigger_life, ""
         self.channels: dict[str, set[str]] = {}
+        self.groups: dict[str, set[str]] = {}
         self.messages: dict[str, list[dict[str, Any]]] = defaultdict(list)
         self.whispers: list[dict[str, Any]] = []
         self.views: dict[str, dict[str, Any]] = {}
@@ -258,6 +259,11 @@ class WebApi:
         if not found:
             raise Refusal("thread_not_found")
         return self._page(found, args)
+
+    def do_usergroups_users_list(self, usergroup: str = "", **_: Any) -> dict[str, Any]:
+        if usergroup not in self.groups:
+            raise Refusal("no_such_subteam")
+        return {"users": sorted(self.groups[usergroup])}
 
     def do_files_get_upload_url_external(self, filename: str = "", length: Any = 0, **_: Any) -> dict[str, Any]:
         if not filename or int(length) < 1:
