@@ -8,13 +8,15 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 import structlog
+from aiohttp import web
 from slack_bolt.adapter.aiohttp import to_aiohttp_response, to_bolt_request
 from slack_bolt.async_app import AsyncApp
 from slack_bolt.response import BoltResponse
+from slack_sdk.signature import SignatureVerifier
 
 from bot.domain.errors import BadSettings, Unavailable
 from bot.slack.context import CommandContext
-from bot.slack.envelope import Envelope, read
+from bot.slack.envelope import Envelope, Malformed, read
 from bot.slack.intake import Intake, IntakeStore
 from bot.slack.socket import Socket
 from bot.slack.voice import SlackVoice
@@ -22,7 +24,6 @@ from bot.slack.voice import SlackVoice
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-    from aiohttp import web
     from slack_bolt.request.async_request import AsyncBoltRequest
     from slack_sdk.web.async_client import AsyncWebClient
 
@@ -77,7 +78,7 @@ class SlackApp:
                 "slack.mode is http, but slack.signing_secret is empty: anybody could give orders.",
                 hint="Set RELEASEBOT_SLACK__SIGNING_SECRET.",
             )
-        app.router.add_post(EVENTS_PATH, http_handler(self.bolt))
+        app.router.add_post(EVENTS_PATH, http_handler(self.bolt, self._settings.signing_secret.get_secret_value()))
 
     @property
     def ready(self) -> bool:
@@ -85,7 +86,11 @@ class SlackApp:
         return self._settings.mode == "http" or (self.socket is not None and self.socket.connected)
 
     async def _take(self, payload: Mapping[str, Any]) -> BoltResponse:
-        envelope = read(payload)
+        try:
+            envelope = read(payload)
+        except Malformed as error:
+            _log.warning("request_not_understood", type=str(payload.get("type"))[:40], why=str(error))
+            return BoltResponse(status=400, body="")
         if envelope is None:
             return BoltResponse(status=200, body="")
         if envelope.kind == "form" and (wrong := self._router.complaints(envelope.form())):
@@ -142,11 +147,28 @@ def bolt_app(
     )
 
 
-def http_handler(app: AsyncApp) -> Callable[[web.Request], Awaitable[web.Response]]:
-    """Return an aiohttp handler that hands a request to Bolt, which refuses what is not signed by Slack."""
+def http_handler(app: AsyncApp, signing_secret: str) -> Callable[[web.Request], Awaitable[web.Response]]:
+    """Return an aiohttp handler that hands a request to Bolt, once it is known to be signed by Slack within 5 minutes.
+
+    Bolt checks that too, but reads the body first: nobody else's body is to be read at all.
+    """
+    verifier = SignatureVerifier(signing_secret)
 
     async def handle(request: web.Request) -> web.Response:
-        response = await app.async_dispatch(await to_bolt_request(request))
+        if not _signed(verifier, await request.read(), request.headers):
+            return web.Response(status=401, text="not signed by Slack")
+        try:
+            response = await app.async_dispatch(await to_bolt_request(request))
+        except Exception as error:  # noqa: BLE001  # Bolt reads the payload before any boundary of ours
+            _log.warning("request_not_understood", why=type(error).__name__)
+            return web.Response(status=400)
         return await to_aiohttp_response(response)
 
     return handle
+
+
+def _signed(verifier: SignatureVerifier, body: bytes, headers: Mapping[str, str]) -> bool:
+    try:
+        return verifier.is_valid_request(body, headers)
+    except (TypeError, ValueError):
+        return False  # a time that is no number, a signature that is no ASCII, a body that is no UTF-8

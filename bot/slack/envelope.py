@@ -25,6 +25,7 @@ _KEPT = (
 )
 _VIEW = ("id", "hash", "callback_id", "private_metadata", "state")
 _EVENT = ("type", "user", "channel", "ts", "thread_ts", "text")
+_NAME = 64  # characters of an event's id
 _MENTION = re.compile(r"^\s*(?:<@[UW][A-Z0-9]+(?:\|[^>]*)?>[\s,:]*)+")
 
 
@@ -106,15 +107,35 @@ class Envelope:
         return Form(str(view.get("callback_id", "")), values, metadata, str(view.get("id", "")))
 
 
+class Malformed(Exception):
+    """A payload that is none of Slack's."""
+
+
 def read(payload: Mapping[str, Any]) -> Envelope | None:
-    """Read a payload of Bolt's; None for what is only to be acknowledged (a closed modal, a link button, other events)."""
-    body = {key: payload[key] for key in _KEPT if payload.get(key) is not None}
+    """Read a payload of Bolt's; None for what is only to be acknowledged (a closed modal, a link button, other events).
+
+    Raises `Malformed` for what has another form than Slack's: nothing later stumbles over it.
+    """
+    try:
+        envelope = _read(payload)
+        if envelope is not None:
+            _ = envelope.user, envelope.place, envelope.trigger, envelope.text, envelope.message
+            _ = envelope.click() if envelope.kind == "click" else None
+            _ = envelope.form() if envelope.kind == "form" else None
+    except (AttributeError, IndexError, KeyError, RecursionError, TypeError, ValueError, StopIteration) as error:
+        raise Malformed(type(error).__name__) from error
+    return envelope
+
+
+def _read(payload: Mapping[str, Any]) -> Envelope | None:
+    body = {key: _clean(payload[key]) for key in _KEPT if payload.get(key) is not None}
     if "command" in body:
         return Envelope("cmd-" + _digest(body.get("trigger_id"), body["user_id"], body.get("text")), "command", body)
     match body.get("type"):
         case "event_callback" if body["event"].get("type") == "app_mention" and not body["event"].get("bot_id"):
             body["event"] = {key: value for key, value in body["event"].items() if key in _EVENT}
-            return Envelope("evt-" + str(body["event_id"]), "mention", body)
+            name = str(body["event_id"])
+            return Envelope("evt-" + (name if len(name) <= _NAME else _digest(name)), "mention", body)
         case "block_actions" if body.get("actions") and not body["actions"][0].get("url"):
             thread = (payload.get("message") or {}).get("thread_ts")  # the container does not always say it
             body["container"] = {"thread_ts": thread, **(body.get("container") or {})}
@@ -124,6 +145,15 @@ def read(payload: Mapping[str, Any]) -> Envelope | None:
             return _interaction(body, "form", view.get("id"), view.get("hash"), view.get("callback_id"))
         case _:
             return None
+
+
+def _clean(value: Any) -> Any:
+    """Leave out what no database keeps: NUL, and halves of characters."""
+    if isinstance(value, str):
+        return value.replace("\0", "").encode("utf-8", "replace").decode()
+    if isinstance(value, dict):
+        return {_clean(key): _clean(one) for key, one in value.items()}
+    return [_clean(one) for one in value] if isinstance(value, list) else value
 
 
 def _interaction(body: dict[str, Any], kind: Kind, *marks: object) -> Envelope:
