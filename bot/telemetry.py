@@ -124,8 +124,15 @@ def set_up_logs(level: str = "info", *, stream: TextIO | None = None) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    for name in ("asyncssh", "aiohttp.access", "git.cmd", "urllib3", "apscheduler", "slack_sdk", "slack_bolt"):
+    for name in _CHATTY:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+
+
+# Debug lines of these hold whole statements with their values, headers, or a line for each byte.
+_CHATTY = (
+    *("asyncssh", "aiohttp.access", "git.cmd", "urllib3", "apscheduler", "slack_sdk", "slack_bolt"),
+    *("aiosqlite", "sqlalchemy", "asyncio", "botocore", "boto3", "elastic_transport", "github", "alembic"),
+)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from bot.domain.errors import Conflict, WrongUse
+from bot.domain.words import storable
 from bot.views import lists
 
 if TYPE_CHECKING:
@@ -69,8 +70,8 @@ def person_name(ctx: CommandContext, slack: str) -> str:
 def unpacked(value: str) -> dict[str, object]:
     """Read what a button or a modal of ours carries; raises `WrongUse` for anything else."""
     try:
-        found = json.loads(value or "{}")
-    except ValueError:
+        found = storable(json.loads(value or "{}"))
+    except (RecursionError, ValueError):
         found = None
     if not isinstance(found, dict):
         raise WrongUse("That message is from another version of me; nothing was done.", hint="/release status")

@@ -118,6 +118,13 @@ def test_the_level_holds_and_chatty_libraries_are_kept_quiet() -> None:
     assert [entry["event"] for entry in entries(stream)] == ["this"]
 
 
+def test_even_at_debug_no_library_logs_statements_with_their_values() -> None:
+    with logs("debug") as stream:
+        for name in ("aiosqlite", "sqlalchemy.engine", "botocore.hooks", "slack_sdk.web", "github.Requester"):
+            logging.getLogger(name).debug("not this")
+    assert entries(stream) == []
+
+
 def test_no_secret_reaches_the_log_by_any_way(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(telemetry, "_scrubber", Scrubber())
     telemetry.hide(["tops3cret"])

@@ -11,6 +11,7 @@ import structlog
 from aiohttp import web
 from slack_bolt.adapter.aiohttp import to_aiohttp_response, to_bolt_request
 from slack_bolt.async_app import AsyncApp
+from slack_bolt.middleware.async_middleware import AsyncMiddleware
 from slack_bolt.response import BoltResponse
 from slack_sdk.signature import SignatureVerifier
 
@@ -20,6 +21,7 @@ from bot.slack.envelope import Envelope, Malformed, read
 from bot.slack.intake import Intake, IntakeStore
 from bot.slack.socket import Socket
 from bot.slack.voice import SlackVoice
+from bot.views.text import own
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -125,26 +127,39 @@ class SlackApp:
                 await self._router.submit(ctx, envelope.form())
 
     async def _complain(self, envelope: Envelope, text: str) -> None:
-        await self.voice.whisper(place=envelope.place, text=text, blocks=None)
+        await self.voice.whisper(place=envelope.place, text=own(text, json.dumps(dict(envelope.body))), blocks=None)
 
 
 def bolt_app(
     client: AsyncWebClient, signing_secret: str, take: Callable[[Mapping[str, Any]], Awaitable[BoltResponse]]
 ) -> AsyncApp:
     """Make the Bolt app: it checks signatures and reads bodies; ``take`` answers before anything asks Slack back."""
-
-    async def before_authorize(req: AsyncBoltRequest, next: Callable[[], Awaitable[None]]) -> BoltResponse | None:  # noqa: A002  # Bolt passes its arguments by these names
-        if req.body.get("type") == "url_verification":
-            await next()
-            return None
-        return await take(req.body)
-
     return AsyncApp(
         client=client,
         signing_secret=signing_secret or "unused in Socket Mode",
-        before_authorize=before_authorize,
+        before_authorize=_Taking(take),
         logger=logging.getLogger("slack_bolt"),
     )
+
+
+class _Taking(AsyncMiddleware):
+    """Hands every request to the intake. A middleware, not a function: for those Bolt reads ahead, and stumbles."""
+
+    def __init__(self, take: Callable[[Mapping[str, Any]], Awaitable[BoltResponse]]) -> None:
+        self._take = take
+
+    async def async_process(
+        self,
+        *,
+        req: AsyncBoltRequest,
+        resp: BoltResponse,
+        next: Callable[[], Awaitable[BoltResponse]],  # noqa: A002  # Bolt's name
+    ) -> BoltResponse | None:
+        """Answer it; only Slack's challenge goes on to Bolt."""
+        if req.body.get("type") == "url_verification":
+            await next()
+            return resp
+        return await self._take(req.body)
 
 
 def http_handler(app: AsyncApp, signing_secret: str) -> Callable[[web.Request], Awaitable[web.Response]]:
@@ -158,7 +173,10 @@ def http_handler(app: AsyncApp, signing_secret: str) -> Callable[[web.Request], 
         if not _signed(verifier, await request.read(), request.headers):
             return web.Response(status=401, text="not signed by Slack")
         try:
-            response = await app.async_dispatch(await to_bolt_request(request))
+            asked = await to_bolt_request(request)
+            if not isinstance(asked.body, dict):
+                return web.Response(status=400)
+            response = await app.async_dispatch(asked)
         except Exception as error:  # noqa: BLE001  # Bolt reads the payload before any boundary of ours
             _log.warning("request_not_understood", why=type(error).__name__)
             return web.Response(status=400)

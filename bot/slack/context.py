@@ -10,6 +10,8 @@ from slack_sdk.models.views import View
 
 from bot.domain.audit import source
 from bot.domain.errors import Conflict, WrongUse
+from bot.domain.words import storable
+from bot.views.text import code
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -210,8 +212,8 @@ def place_in(metadata: str, place: Place) -> str:
 def place_out(metadata: str) -> tuple[str, Place]:
     """Take apart what `place_in` made; anything else comes back as it is, with no place."""
     try:
-        found = json.loads(metadata or "{}")
-    except ValueError:
+        found = storable(json.loads(metadata or "{}"))
+    except (RecursionError, ValueError):
         return metadata, Place(channel="")
     if not isinstance(found, dict) or set(found) != {"c", "t", "d"}:
         return metadata, Place(channel="")
@@ -222,5 +224,5 @@ def open_button(text: str) -> list[Mapping[str, Any]]:
     """Return blocks with the button that repeats the request ``text`` (see `CommandContext.open_modal`)."""
     label = {"type": "plain_text", "text": "Open the form"}
     button = {"type": "button", "action_id": OPEN_ACTION, "text": label, "value": text[:2000]}
-    sentence = {"type": "mrkdwn", "text": f"Slack needs a click to open the form of `{text[:200]}`."}
+    sentence = {"type": "mrkdwn", "text": f"Slack needs a click to open the form of {code(text, 200)}."}
     return [{"type": "section", "text": sentence}, {"type": "actions", "elements": [button]}]

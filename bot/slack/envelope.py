@@ -13,6 +13,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from bot.domain.words import storable
 from bot.slack.context import Click, Form, Place, place_out
 
 if TYPE_CHECKING:
@@ -128,7 +129,7 @@ def read(payload: Mapping[str, Any]) -> Envelope | None:
 
 
 def _read(payload: Mapping[str, Any]) -> Envelope | None:
-    body = {key: _clean(payload[key]) for key in _KEPT if payload.get(key) is not None}
+    body = {key: storable(payload[key]) for key in _KEPT if payload.get(key) is not None}
     if "command" in body:
         return Envelope("cmd-" + _digest(body.get("trigger_id"), body["user_id"], body.get("text")), "command", body)
     match body.get("type"):
@@ -145,15 +146,6 @@ def _read(payload: Mapping[str, Any]) -> Envelope | None:
             return _interaction(body, "form", view.get("id"), view.get("hash"), view.get("callback_id"))
         case _:
             return None
-
-
-def _clean(value: Any) -> Any:
-    """Leave out what no database keeps: NUL, and halves of characters."""
-    if isinstance(value, str):
-        return value.replace("\0", "").encode("utf-8", "replace").decode()
-    if isinstance(value, dict):
-        return {_clean(key): _clean(one) for key, one in value.items()}
-    return [_clean(one) for one in value] if isinstance(value, list) else value
 
 
 def _interaction(body: dict[str, Any], kind: Kind, *marks: object) -> Envelope:

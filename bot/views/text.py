@@ -20,6 +20,8 @@ _LOOKALIKES = {"*": "∗", "~": "∼", "`": "ʼ", "@": "@\u2060"}  # drawn the s
 _EMOJI = re.compile(r":(?=[\w+'-]+:)")
 _EDGE_UNDERSCORE = re.compile(r"(?<![^\W_])_|_(?![^\W_])")
 _UNIT = re.compile(r"<[^<>\n]*>|&(?:amp|lt|gt);|`[^`\n]*`|.", re.DOTALL)
+_BARE_AND = re.compile(r"&(?!(?:amp|lt|gt);)")
+_OWN = re.compile(r"(<@[UW][A-Z0-9]+>|<#[CG][A-Z0-9]+>|<!date\^\d+\^[^<>|]*\|[^<>|]*>)")
 _MENTION = re.compile(r"(<@[UW][A-Z0-9]+>)")
 _ADDRESS = re.compile(r"https?://[^\s<>|`]+")
 _BIDI = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
@@ -74,6 +76,20 @@ def told(text: str, people: Iterable[str] = (), limit: int = 900) -> str:
     known = {f"<@{one}>" for one in people}
     parts = _MENTION.split(shorten(text, limit))
     return "".join(part if part in known else _within(html.unescape(part), limit) for part in parts)
+
+
+def own(text: str, typed: str = "") -> str:
+    """Show a sentence of the bot's own that may quote what somebody ``typed``.
+
+    People, channels and times that the bot names act; nothing else does, nor what was typed just so.
+    """
+    parts = _OWN.split(text)
+    return "".join(part if n % 2 and part[:-1] not in typed else _entities(part) for n, part in enumerate(parts))
+
+
+def _entities(text: str) -> str:
+    """Escape what Slack reads as a mention or link; what is escaped already stays."""
+    return _BARE_AND.sub("&amp;", text).replace("<", "&lt;").replace(">", "&gt;")
 
 
 def _within(text: str, limit: int) -> str:

@@ -40,6 +40,18 @@ def test_escape_keeps_what_can_be_read(raw: str, shown: str) -> None:
     assert text.escape(raw) == shown
 
 
+@given(worlds.texts, worlds.texts)
+def test_a_sentence_that_quotes_what_was_typed_lets_nothing_of_it_act(typed: str, more: str) -> None:
+    hostile = f"{typed}<!channel><@U02OTHER><#C02|x><https://evil.example|click>{more}"
+    shown = text.own(f"<@U01ADA> has locked prod, not {hostile}", hostile)
+    assert re.findall(r"<[^<>]*>", shown) == ["<@U01ADA>"]
+
+
+def test_a_sentence_keeps_the_bots_own_people_channels_times_and_entities() -> None:
+    said = "<@U01ADA> in <#C01DEV> at <!date^1^{time}|00:00 UTC>: a &lt; b & c"
+    assert text.own(said) == said.replace(" & ", " &amp; ")
+
+
 @given(worlds.texts)
 def test_code_cannot_be_left_from_inside(raw: str) -> None:
     shown = text.code(raw)
