@@ -25,16 +25,23 @@ test: $(STAMP) ## Run the tests against real servers (installs them where it may
 	@scripts/system-packages test || [ -z "$$CI" ]
 	@$(BIN)/python -m pytest $(ARGS)
 
-check: $(STAMP) ## Lint, format, types, import contracts, manifest, lock file
+check: $(STAMP) ## Lint, format, types, import contracts, lock file, licences, SBOM, advisories
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/python scripts/check-files
+	@$(MAKE) --no-print-directory build/sbom.json
+	@$(BIN)/python scripts/check-supply
+
+build/sbom.json: $(STAMP) # the bill of materials (CycloneDX), validated; as old as what is installed
+	@mkdir -p build
+	@$(BIN)/cyclonedx-py environment $(VENV) --pyproject pyproject.toml --output-reproducible --of JSON --validate -o $@.new
+	@mv $@.new $@
 
 chaos: $(STAMP) ## Run the slow matrices whole
 	@scripts/system-packages test
-	@CHAOS=all $(BIN)/python -m pytest tests/scenarios tests/engine -k "kill" $(ARGS)
+	@CHAOS=all $(BIN)/python -m pytest tests/scenarios tests/engine tests/slack/test_fuzz.py -k "kill or fuzz" $(ARGS)
 
 bench: $(STAMP) ## Measure, as ratios against a peer or a floor in the same run
 	@scripts/system-packages test
@@ -48,4 +55,4 @@ format: $(STAMP) ## Format the code
 	@$(BIN)/ruff check --fix .
 
 clean: ## Remove what make made
-	@rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf $(VENV) build .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis
