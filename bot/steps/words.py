@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bot.views.text import escape
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -35,8 +37,8 @@ def spoken(seconds: float) -> str:
 
 
 def plain(text: str) -> str:
-    """Escape what Slack would read as markup or a mention."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    """Make a line from outside harmless where Slack's markup is read: no mention, link, formatting or emoji comes of it."""
+    return escape(text)
 
 
 def commit_lines(commits: Sequence[CommitInfo]) -> str:

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
 import random
 from typing import TYPE_CHECKING, Literal
 
 import pytest
 
+from sandbox.gitworld import VAULT_PASSWORD
 from sandbox.options import Options
 from sandbox.play import play
+from sandbox.rabbitmq import PASSWORD
+from sandbox.rendering import bot_environment
 from sandbox.supervisor import Pace
 from sandbox.verdict import look, problems
 from sandbox.world import World
+from tests import canaries
 from tests.chaos import rotating
 from tests.scenarios.player import Stubborn, completed_deploys, repeated, until_task
 
@@ -27,8 +33,22 @@ LONGEST = 24.0  # seconds from the start to the end of an undisturbed release
 @pytest.mark.parametrize("mode", ["socket", "http"])
 async def test_a_release_ends_well(mode: Literal["socket", "http"]) -> None:
     async with World(Options(mode=mode, build_seconds=1)) as world:
-        await world.start_bot()
-        assert await play(world) == 0
+        with canaries.Processes(os.getpid()) as seen:
+            await world.start_bot()
+            assert await play(world) == 0
+        await _nothing_shown(world, seen.lines)
+
+
+async def _nothing_shown(world: World, lines: set[str]) -> None:
+    """No secret of the world stands in what the bot keeps, logs, posts, leaves on the control host, or calls programs with."""
+    secrets = {name: value for name, value in bot_environment().items() if value != PASSWORD}
+    secrets["vault"] = VAULT_PASSWORD
+    jobs = world.git.control / "jobs"
+    assert list(jobs.glob("*/status.json")), "there was a job"
+    found = [one for folder in (world.settings_file.parent, jobs) for one in canaries.in_files(folder, secrets)]
+    found += canaries.shown("bot.log", (world.root / "logs" / "bot.log").read_bytes(), secrets)
+    found += canaries.shown("Slack", json.dumps(list(await world.slack.messages())).encode(), secrets)
+    assert found + canaries.in_lines(lines, secrets) == []
 
 
 async def killed(kill: Callable[[World], Awaitable[None]]) -> None:

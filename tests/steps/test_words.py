@@ -19,7 +19,7 @@ def test_long_lists_end_in_a_number() -> None:
 
 
 def test_markup_and_mentions_are_escaped() -> None:
-    assert plain("<!channel> & <@U1>") == "&lt;!channel&gt; &amp; &lt;@U1&gt;"
+    assert plain("<!channel> & <@U1> *b* :tada:") == "&lt;!channel&gt; &amp; &lt;@\u2060U1&gt; ∗b∗ ∶tada:"
 
 
 def test_many_commits_are_shortened() -> None:
