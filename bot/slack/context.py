@@ -10,7 +10,6 @@ from slack_sdk.models.views import View
 
 from bot.domain.audit import source
 from bot.domain.errors import Conflict, WrongUse
-from bot.domain.words import storable
 from bot.views.text import code
 
 if TYPE_CHECKING:
@@ -212,7 +211,7 @@ def place_in(metadata: str, place: Place) -> str:
 def place_out(metadata: str) -> tuple[str, Place]:
     """Take apart what `place_in` made; anything else comes back as it is, with no place."""
     try:
-        found = storable(json.loads(metadata or "{}"))
+        found = json.loads(metadata or "{}")
     except (RecursionError, ValueError):
         return metadata, Place(channel="")
     if not isinstance(found, dict) or set(found) != {"c", "t", "d"}:

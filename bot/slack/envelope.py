@@ -69,7 +69,7 @@ class Envelope:
             event = body["event"]
             return Place(str(event.get("channel", "")), thread=str(event.get("thread_ts") or ""), user=user)
         container = body.get("container") or {}
-        _, noted = place_out((body.get("view") or {}).get("private_metadata", ""))
+        _, noted = _noted(body.get("view") or {})
         channel = _id(body.get("channel")) or str(container.get("channel_id") or "") or noted.channel
         thread = str(container.get("thread_ts") or "") or noted.thread
         return Place(channel, thread=thread, user=user, response_url=url)
@@ -84,7 +84,7 @@ class Envelope:
     def click(self) -> Click:
         """Return what was pressed or chosen; only for a click."""
         action, view = self.body["actions"][0], self.body.get("view") or {}
-        metadata, _ = place_out(view.get("private_metadata", ""))
+        metadata, _ = _noted(view)
         state = (view.get("state") or self.body.get("state") or {}).get("values") or {}
         name = str(action.get("action_id", ""))
         chosen = _value(action)
@@ -103,7 +103,7 @@ class Envelope:
         """Return what was submitted; only for a form."""
         view = self.body["view"]
         state = (view.get("state") or {}).get("values") or {}
-        metadata, _ = place_out(view.get("private_metadata", ""))
+        metadata, _ = _noted(view)
         values = {block: _value(next(iter(inputs.values()), {}) or {}) for block, inputs in state.items()}
         return Form(str(view.get("callback_id", "")), values, metadata, str(view.get("id", "")))
 
@@ -146,6 +146,12 @@ def _read(payload: Mapping[str, Any]) -> Envelope | None:
             return _interaction(body, "form", view.get("id"), view.get("hash"), view.get("callback_id"))
         case _:
             return None
+
+
+def _noted(view: Mapping[str, Any]) -> tuple[str, Place]:
+    """Return what a view remembers: JSON inside of JSON, which may hold again what was left out around it."""
+    metadata, place = place_out(view.get("private_metadata", ""))
+    return storable(metadata), Place(storable(place.channel), thread=storable(place.thread))
 
 
 def _interaction(body: dict[str, Any], kind: Kind, *marks: object) -> Envelope:
