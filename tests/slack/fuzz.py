@@ -15,10 +15,6 @@ from tests.slack.conftest import CHANNEL, OTHER
 
 MARK = "Zq7Fuzz"
 PEOPLE = ("U01REL", "U02APP", "U05ADM", "U03VIEW", "U09STRANGER")
-COMMANDS = (
-    *("review", "start", "status", "history", "answer", "retry", "skip", "pause", "resume", "abort", "lock", "unlock"),
-    *("help", "whoami"),
-)
 OPTIONS = ("--env", "--hotfix", "--only", "--strategy", "--version", "--help", "—version", "-h")
 KNOWN = (
     "prod",
@@ -35,6 +31,7 @@ KNOWN = (
     "-1",
     "in_place",
     "sm-api",
+    *("from", "until", "because", "2h", "tomorrow", "F1", "2026-12-01", "18:00"),
 )
 ACTIONS = (
     *(ids.RETRY, ids.SKIP, ids.ABORT, ids.PAUSE, ids.RESUME, ids.REVIEW_FINDINGS, ids.REVIEW_COMMITS, ids.REVIEW_START),
@@ -105,8 +102,9 @@ class Case:
 class Fuzz:
     """Makes cases from a seed. ``questions`` and ``releases`` are what the bot has open, so that some cases go deep."""
 
-    def __init__(self, seed: str) -> None:
+    def __init__(self, seed: str, commands: tuple[str, ...]) -> None:
         self.random = random.Random(seed)  # noqa: S311  # repeatable on purpose
+        self.commands = commands
         self.questions: list[tuple[str, str]] = []
         self.releases: list[tuple[str, str, int]] = []
         self.number = 0
@@ -137,7 +135,7 @@ class Fuzz:
         return self._pick((CHANNEL,) * 8 + (OTHER,), 0.02)
 
     def _command(self) -> Case:
-        words = [self._pick(COMMANDS), *(self.text() for _ in range(self.random.randint(0, 2)))]
+        words = [self._pick(self.commands), *(self.text() for _ in range(self.random.randint(0, 2)))]
         payload = {
             **self._team(), "command": "/release", "text": " ".join(words), "user_id": self._user(),
             "channel_id": self._channel(), "trigger_id": self._unique(), "response_url": "",
@@ -145,7 +143,7 @@ class Fuzz:
         return Case("command", "slash_commands", payload)
 
     def _mention(self) -> Case:
-        text = f"<@U0BOT> {self._pick(COMMANDS)} {self.text()}"
+        text = f"<@U0BOT> {self._pick(self.commands)} {self.text()}"
         event = {
             "type": "app_mention",
             "user": self._user(),
@@ -218,7 +216,7 @@ class Fuzz:
                 "strategy": self._pick(("", "in_place"), 0.2), "only": [self._pick(("sm-api",), 0.5)], "base": self._pick(("", "1.9.9")),
             }  # fmt: skip
         if name == "router_open":
-            return f"{self._pick(COMMANDS)} {self.text()}"
+            return f"{self._pick(self.commands)} {self.text()}"
         if self.random.random() < 0.1:
             found[self.random.choice(list(found))] = copy.deepcopy(self.random.choice(ODD))
         return json.dumps(found)

@@ -36,6 +36,7 @@ from bot.domain.readmodel import Person
 from bot.engine import audit
 from bot.engine.clock import SystemClock
 from bot.engine.desk import Desk
+from bot.engine.freezes import Freezes
 from bot.engine.narrator import Narrator
 from bot.engine.office_service import Area as OfficeArea
 from bot.engine.office_service import OfficeService
@@ -64,8 +65,10 @@ if TYPE_CHECKING:
     from tests.steps.worlds import World
 
 ALL, SLICE, BATCH = 10_000, 300, 25
+ADMIN = Person("U05ADM", "Admin", frozenset({"admin"}))
 CASES = ALL if os.environ.get("CHAOS") == "all" else SLICE
 SEED = os.environ.get("CHAOS_SEED", "0")
+COMMANDS = tuple(one.name for one in Router.discover(commands, channel=CHANNEL).commands)
 CANARIES = {
     "jwt": "canary-jwt-5f1c90aa", "github": "canary-github-77aa01", "password": "canary-rabbit-3c3c19", "app": "canary-app-91ddee",
     "bot": BOT_TOKEN, "signing": SIGNING_SECRET,
@@ -136,7 +139,9 @@ class Bot:
             self.origin("push", "--quiet", "origin", "master")
             self.world.green(self.origin.head("master"))
             with contextlib.suppress(ReleaseError):  # somebody of the cases has locked prod
-                await self.desk.unlock("prod", by=Person("U05ADM", "Admin", frozenset({"admin"})))
+                await self.desk.unlock("prod", by=ADMIN)
+            for freeze in await self.office.freezes.current("prod"):
+                await self.office.freezes.lift("prod", number=freeze.id, by=ADMIN, reason="for the next release")
             prepared = await self.office.plan(environment="prod")
             started = await self.desk.start(
                 plan=prepared.plan, checklist=prepared.checklist, by="U01REL", channel=CHANNEL
@@ -192,9 +197,10 @@ async def whole_bot(slack: StrictSlack, folder: Path, log: io.StringIO) -> Async
             clock=clock,
             pace=QUICK,
         )
-        desk = Desk(store, clock=clock, skip_of=lambda step: REGISTRY[step].skip)
+        freezes = Freezes(store, clock=clock, zone=chosen.zone)
+        desk = Desk(store, clock=clock, skip_of=lambda step: REGISTRY[step].skip, demand_open=freezes.demand_open)
         area = OfficeArea("prod", chosen.environments["prod"], world.ports, world.planner, shipped)
-        office = OfficeService(chosen, desk, router.commands, {"prod": area})
+        office = OfficeService(chosen, desk, router.commands, {"prod": area}, freezes, clock)
         ledger = Ledger(store, clock=clock, owner="fuzzed", lease=30, bell=desk.bell)
         runner = Runner(
             ledger,
@@ -336,7 +342,7 @@ async def test_nothing_that_people_send_is_more_than_text(
 ) -> None:
     monkeypatch.setattr(telemetry, "_scrubber", telemetry.Scrubber())
     slack.channels[CHANNEL] |= {"U05ADM"}
-    fuzz, tally, seen = Fuzz(SEED), Tally(), watched()
+    fuzz, tally, seen = Fuzz(SEED, COMMANDS), Tally(), watched()
     seen.statements, seen.processes, seen.executed, seen.on = set(), [], 0, True
     with logged() as log:
         async with whole_bot(slack, tmp_path, log) as bot, aiohttp.ClientSession() as session:
