@@ -14,6 +14,7 @@ import logging
 import os
 import re
 import sys
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import cache
@@ -75,6 +76,7 @@ CANARIES = {
 }  # fmt: skip
 ACTS = re.compile(r"<!(?:channel|here|everyone|subteam)|<[^<>]*" + MARK, re.IGNORECASE)
 HANDLED = {"person_not_told", "message_refused", "request_not_answered"}  # where a case made its person or place up
+PATIENCE = 240  # seconds for a batch, on a machine that is busy
 LATELY = 300  # messages of a channel; a batch changes fewer
 NOWHERE = re.compile(r"thread_not_found|channel_not_found|user_not_in_channel|not_in_channel")
 SHELLS = {"sh", "bash", "dash", "zsh", "env"}
@@ -153,10 +155,15 @@ class Bot:
 
     async def drained(self) -> None:
         """Wait until everything that was taken is answered."""
+        left, deadline = await self._left(), time.monotonic() + PATIENCE
+        while left:
+            assert time.monotonic() < deadline, f"not answered within {PATIENCE} s, seed {SEED}: {left[0]}"
+            await asyncio.sleep(0.01)
+            left = await self._left()
+
+    async def _left(self) -> list[Any]:
         store: Any = self.app.intake._store
-        async with asyncio.timeout(60):
-            while (await (await store._do("SELECT count(*) FROM intake WHERE finished IS NULL")).fetchone())[0]:  # noqa: ASYNC110
-                await asyncio.sleep(0.01)  # the file of requests rings no bell
+        return list(await (await store._do("SELECT id, body FROM intake WHERE finished IS NULL")).fetchall())
 
 
 def settings(url: str) -> Settings:
