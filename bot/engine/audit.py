@@ -47,8 +47,7 @@ async def append(
     The row of the newest is locked until the transaction ends: numbers have no gaps, and a reader that has seen number n has
     seen all before it. A trigger notes the new event as the newest.
     """
-    query = select(ChainRow.position, ChainRow.hash).where(ChainRow.name == CHAIN).with_for_update()
-    position, previous = (await session.execute(query)).one()
+    position, previous = await turn(session)
     entry = Entry(position + 1, release, step, kind, at, by, source, dict(data or {}))
     await session.execute(
         insert(EventRow).values(
@@ -64,6 +63,16 @@ async def append(
             hash=digest(entry, previous),
         )
     )
+
+
+async def turn(session: AsyncSession) -> tuple[int, str]:
+    """Wait until no other transaction is adding events, and return number and hash of the newest.
+
+    Of two transactions that do this, the second sees all that the first one wrote.
+    """
+    query = select(ChainRow.position, ChainRow.hash).where(ChainRow.name == CHAIN).with_for_update()
+    position, newest = (await session.execute(query)).one()
+    return position, newest
 
 
 async def verify(url: str, *, seen: str = "") -> Verdict:

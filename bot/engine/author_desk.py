@@ -15,9 +15,10 @@ from bot.domain.asking import Asked, AuthorAnswer, Moment, Said
 from bot.domain.errors import Conflict, WrongUse
 from bot.domain.people import Link
 from bot.domain.release import ReleaseState
+from bot.engine import audit
 from bot.engine.asking_tables import AskedPullRow, AuthorQuestionRow, InquiryRow, LinkRow
 from bot.engine.codec import plan_in
-from bot.engine.tables import EventRow, ReleaseRow
+from bot.engine.tables import ReleaseRow
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -114,9 +115,7 @@ class AuthorDesk:
         """
         now, new = self._clock.now(), list[str]()
         async with self._store.writing() as session:
-            await self._store.order_events(
-                session
-            )  # of two that ask at once, the second one sees what the first one asked
+            await audit.turn(session)  # of two that ask at once, the second one sees what the first one asked
             taken = await _taken(session, inquiry.environment)
             for author, slack in authors:
                 pulls = [pull for pull in author.pulls if pull.number not in taken]
@@ -213,8 +212,7 @@ class AuthorDesk:
         return (sqlite.insert if self._store.sqlite else postgresql.insert)(table).values(**values)
 
     async def _event(self, session: AsyncSession, kind: str, *, by: str, data: Mapping[str, Any]) -> None:
-        await self._store.order_events(session)
-        session.add(EventRow(release=None, step="", kind=kind, at=self._clock.now(), by=by, data=dict(data)))
+        await audit.append(session, release=None, kind=kind, at=self._clock.now(), by=by, data=data)
 
 
 async def _taken(session: AsyncSession, environment: str) -> set[int]:

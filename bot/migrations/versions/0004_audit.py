@@ -8,8 +8,8 @@ from alembic import op
 from bot.domain.audit import BEGINNING, Entry, digest
 from bot.engine.tables import UtcTime
 
-revision = "0003"
-down_revision = "0002"
+revision = "0004"
+down_revision = "0003"
 branch_labels = None
 depends_on = None
 
