@@ -40,6 +40,7 @@ class Finding:
 
     ``index`` (``dataset`` or ``annotation``) and ``needed_by_new_code`` are set for Elasticsearch fields only.
     ``rebuild`` says why the indices must be made anew before the deployment.
+    ``backward_compatible`` is True for a migration after which the code from before works on.
     ``downtime`` is set by what keeps METASPACE from answering while it runs; ``manual`` by what a person must run.
     """
 
@@ -55,6 +56,7 @@ class Finding:
     downtime: str = ""
     rebuild: str = ""
     manual: bool = False
+    backward_compatible: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """The form of ``releasebot review --json``; keys without a meaning for the kind are left out."""

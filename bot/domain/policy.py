@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from bot.domain.errors import NotAllowed
+from bot.domain.errors import NotAllowed, WrongUse
 from bot.domain.release import DecisionKind
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from bot.domain.readmodel import Person
 
+LONGEST_DELEGATION = timedelta(days=14)
 DECIDES: dict[DecisionKind, frozenset[str]] = {
     DecisionKind.APPROVE: frozenset({"releaser", "approver"}),
     DecisionKind.REJECT: frozenset({"releaser", "approver"}),
@@ -50,3 +54,23 @@ def _demand_role(person: Person, role: str) -> None:
             f"Only who has the role {role} or admin skips this step; nothing was done.",
             hint="ask one of them, or retry",
         )
+
+
+def demand_delegable(of: Person, to: Person, *, until: datetime, now: datetime) -> frozenset[str]:
+    """Return the roles in which ``to`` may approve in ``of``'s stead.
+
+    Raises `NotAllowed` unless ``of`` approves themselves and ``to`` is known, `WrongUse` for a time that is over or too far.
+    """
+    roles = of.roles & {"approver", "admin"}
+    if not roles:
+        raise NotAllowed("Only who approves lets somebody stand in; nothing was done.", hint="/release whoami")
+    if not to.roles:
+        raise NotAllowed(f"{to.name} is not on the list of people; nothing was done.", hint="ask an admin to add them")
+    if to.slack == of.slack:
+        raise WrongUse("Nobody stands in for themselves; nothing was done.", hint="/release delegate @somebody")
+    if not now < until <= now + LONGEST_DELEGATION:
+        raise WrongUse(
+            f"Somebody stands in for {LONGEST_DELEGATION.days} days at most, from now on; nothing was done.",
+            hint="/release delegate @somebody until 2d",
+        )
+    return frozenset({"approver"})

@@ -242,3 +242,24 @@ def test_which_tables_are_large_is_a_setting() -> None:
     )
     assert (plain.strategy.recommended, told.strategy.recommended) == ("in_place", "fork_vm")
     assert "[large]" in told.findings[0].detail
+
+
+@pytest.mark.parametrize(
+    ("sql", "compatible"),
+    [
+        ("ALTER TABLE dataset ADD roi json", True),
+        ("ALTER TABLE dataset ADD roi json; UPDATE dataset SET roi = '{}'", True),
+        ("CREATE TABLE plan (id int); ALTER TABLE plan DROP COLUMN id", True),
+        ("CREATE INDEX i ON dataset (name)", True),
+        ("INSERT INTO perm (id) VALUES (1)", True),
+        ("UPDATE dataset SET name = lower(name)", False),
+        ("ALTER TABLE dataset DROP COLUMN roi", False),
+        ("ALTER TABLE dataset RENAME COLUMN roi TO region", False),
+        ("ALTER TABLE dataset ALTER COLUMN roi SET NOT NULL", False),
+        ("DROP TABLE job", False),
+        ("DELETE FROM job WHERE old", False),
+        ("SELECT 1", False),
+    ],
+)
+def test_only_what_adds_lets_the_old_code_live(sql: str, compatible: bool) -> None:  # noqa: FBT001
+    assert automatic(sql).backward_compatible is compatible

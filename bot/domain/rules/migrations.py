@@ -24,6 +24,18 @@ if TYPE_CHECKING:
 _MIGRATIONS = (Kind.GRAPHQL_MIGRATION, Kind.ENGINE_MIGRATION, Kind.ENGINE_SCRIPT)
 _ON_THE_TABLE = (Weight.SCAN, Weight.REWRITE)
 _MOST_EFFECTS = 8
+# What the code from before does not notice. A constraint is not among them: old code may write what it forbids.
+_ADDING = frozenset(
+    {
+        "adds a column to",
+        "adds a column with a computed default to",
+        "adds columns to",
+        "adds rows to",
+        "creates",
+        "indexes",
+        "indexes, others go on,",
+    }
+)
 _ENTITY = re.compile(r"@Entity\((?:['\"](\w+)['\"])?[^)]*\)\s*export class (\w+)")
 
 
@@ -110,7 +122,10 @@ def _automatic(change: Change, effects: list[Effect], created: frozenset[str], l
     """TypeORM runs it when sm-graphql starts: until it is done, the API is away."""
     slow = [effect for effect in effects if _is_slow(effect, large - created, automatic=True)]
     finding = replace(
-        paths.plain(Kind.GRAPHQL_MIGRATION, change), detail=_summary(effects, large), severity=_severity(effects, slow)
+        paths.plain(Kind.GRAPHQL_MIGRATION, change),
+        detail=_summary(effects, large),
+        severity=_severity(effects, slow),
+        backward_compatible=_backward_compatible(effects),
     )
     if not slow:
         return _with_line(finding, effects)
@@ -119,6 +134,22 @@ def _automatic(change: Change, effects: list[Effect], created: frozenset[str], l
         downtime=f"{slow[0]}: a large table, worked on while sm-graphql starts",
         action="Runs by itself when sm-graphql restarts, and takes long: fork the machine, or run it by hand first.",
     )
+
+
+def _backward_compatible(effects: list[Effect]) -> bool:
+    """The code from before works on: tables, columns, indexes and rows are only added, or filled where just added.
+
+    A source that shows no SQL says nothing, so it is not called compatible.
+    """
+    own = {effect.table for effect in effects if effect.verb == "creates"}
+    ahead = _ahead(frozenset(), [effects])
+    return bool(effects) and all(_only_adds(effect, ahead) for effect in effects if effect.table not in own)
+
+
+def _only_adds(effect: Effect, ahead: _Ahead) -> bool:
+    if effect.verb == "back-fills":
+        return bool(effect.columns) and {(effect.table, column) for column in effect.columns} <= ahead.columns
+    return effect.verb in _ADDING and not effect.breaks_old
 
 
 def _is_slow(effect: Effect, large: AbstractSet[str], *, automatic: bool) -> bool:
@@ -146,7 +177,12 @@ def _manual(kind: Kind, change: Change, effects: list[Effect], ahead: _Ahead, ne
             manual=not is_schema,
             detail=f"A new script. {_summary(effects, ahead.large)}" if effects else "A new script.",
         )
-    return replace(finding, detail=_summary(effects, ahead.large), downtime=_downtime(effects, ahead, needs))
+    return replace(
+        finding,
+        detail=_summary(effects, ahead.large),
+        downtime=_downtime(effects, ahead, needs),
+        backward_compatible=_backward_compatible(effects),
+    )
 
 
 def _downtime(effects: list[Effect], ahead: _Ahead, needs: set[tuple[str, str]]) -> str:
