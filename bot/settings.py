@@ -175,6 +175,19 @@ class FreezeSettings(Part):
         return Weekly(self.days, begins, ends, zone, self.reason)
 
 
+class ApprovalSettings(Part):
+    """What the environment lets a checklist and an admin do with approvals."""
+
+    weaker: tuple[str, ...] = Field(
+        (), description="ids of steps for which a checklist may ask for less than the step itself does"
+    )
+    no_break_glass: tuple[str, ...] = Field(
+        ("drop", "terminate"),
+        description="steps that no admin approves alone: ids, or words that ids begin with (drop_old_indices)",
+    )
+    remind: float = Field(900, ge=0, description="seconds between two reminders of those who must approve; 0: never")
+
+
 class EnvironmentSettings(Part):
     """A place to release to."""
 
@@ -197,6 +210,13 @@ class EnvironmentSettings(Part):
         ("annotation", "iso_image_metrics", "coloc_annotation", "ion"),
         description="tables that cannot be read whole within a minute: migrations that work on them mean downtime",
     )
+    warn_after_down: float = Field(
+        45, gt=0, description="seconds that the site is down in a deploy before the channel is told"
+    )
+    pause_after_down: float = Field(
+        60, gt=0, description="seconds that the site is down outside a deploy before the release is paused"
+    )
+    approvals: ApprovalSettings = ApprovalSettings()
     poll: float = Field(2.0, gt=0, description="seconds between two looks at the world")
     checklists: Path | None = Field(None, description="folder with this team's own checklists")
     freezes: tuple[FreezeSettings, ...] = Field((), description="weekly windows in which no release starts")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
+from bot.domain.approval import KEYS, MOST, ROLES, STARTER, ApprovalRules, default_policy, read
 from bot.domain.checklist import MANUAL, PARTS, Checklist, Item, StepFacts, complaints, suggestion
 from bot.domain.errors import BadSettings
 
@@ -18,13 +19,16 @@ if TYPE_CHECKING:
     from bot.engine.step import Step
 
 TOP_KEYS = ("name", "title", "description", "steps")
-ITEM_KEYS = ("step", "manual", "key", "title", "params", "part", "unless", "assignee", "note")
+ITEM_KEYS = ("step", "manual", "key", "title", "params", "part", "unless", "assignee", "note", "approval")
 HINT = "docs/checklists.md, or releasebot checklists"
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
 
-def catalogue(registry: Mapping[str, Step]) -> dict[str, StepFacts]:
-    """Return what checklists and plans need to know of each step."""
+SHIPPED = ApprovalRules()
+
+
+def catalogue(registry: Mapping[str, Step], rules: ApprovalRules = SHIPPED) -> dict[str, StepFacts]:
+    """Return what checklists and plans need to know of each step; ``rules`` are the environment's."""
     return {
         step.id: StepFacts(
             id=step.id,
@@ -37,6 +41,9 @@ def catalogue(registry: Mapping[str, Step]) -> dict[str, StepFacts]:
             needs=step.needs,
             after=step.after,
             by_hand=step.by_hand,
+            approval=default_policy(irreversible=step.irreversible, costly=step.costly_to_undo),
+            may_weaken=rules.may_weaken(step.id),
+            break_glass=rules.may_break_glass(step.id),
         )
         for step in registry.values()
     }
@@ -52,22 +59,26 @@ def shipped(registry: Mapping[str, Step] | None = None) -> Mapping[str, Checklis
     return found
 
 
-def available(folder: Path | None, registry: Mapping[str, Step]) -> Mapping[str, Checklist]:
+def available(
+    folder: Path | None, registry: Mapping[str, Step], rules: ApprovalRules = SHIPPED
+) -> Mapping[str, Checklist]:
     """Return the shipped checklists and a team's own ones, which win over shipped ones of the same name."""
     own = sorted([*folder.glob("*.yml"), *folder.glob("*.yaml")]) if folder else []
-    return {**shipped(registry), **{one.name: one for one in (load(path, registry) for path in own)}}
+    return {**shipped(registry), **{one.name: one for one in (load(path, registry, rules) for path in own)}}
 
 
-def load(path: Path, registry: Mapping[str, Step] | None = None) -> Checklist:
+def load(path: Path, registry: Mapping[str, Step] | None = None, rules: ApprovalRules = SHIPPED) -> Checklist:
     """Read a checklist from a file; raises `BadSettings` with everything that is wrong, one line each."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise BadSettings(f"Cannot read the checklist {path}: {error}.", hint=HINT) from error
-    return parse(text, file=str(path), registry=registry)
+    return parse(text, file=str(path), registry=registry, rules=rules)
 
 
-def parse(text: str, file: str, registry: Mapping[str, Step] | None = None) -> Checklist:
+def parse(
+    text: str, file: str, registry: Mapping[str, Step] | None = None, rules: ApprovalRules = SHIPPED
+) -> Checklist:
     """Read a checklist; raises `BadSettings` with everything that is wrong: file, line, step."""
     reader = _Reader(file)
     try:
@@ -78,7 +89,7 @@ def parse(text: str, file: str, registry: Mapping[str, Step] | None = None) -> C
     except yaml.YAMLError as error:
         raise BadSettings(f"{file}: this is not YAML: {error}.", hint=HINT) from error
     checklist = reader.checklist(root, text)
-    wrong = reader.wrong or (complaints(checklist, catalogue(registry)) if registry is not None else [])
+    wrong = reader.wrong or (complaints(checklist, catalogue(registry, rules)) if registry is not None else [])
     if wrong:
         raise BadSettings("\n".join(wrong), hint=HINT)
     return checklist
@@ -153,7 +164,19 @@ class _Reader:
             unless_hotfix=bool(self.one_of(fields.get("unless"), "unless", ("hotfix",), name)),
             assignee=self.text(fields.get("assignee"), "assignee"),
             note=self.text(fields.get("note"), "note"),
+            approval=self.approval(fields.get("approval"), name),
         )
+
+    def approval(self, node: yaml.Node | None, step: str) -> dict[str, object]:
+        """Read what is asked for before the step's effect; each wrong value is complained of at its own line."""
+        if node is None:
+            return {}
+        lines = {name: _line(value) for name, value in self.pairs(node, KEYS, what="`approval`", step=step)}
+        values = self.params(node, step) if isinstance(node, yaml.MappingNode) else {}
+        good, wrong = read({name: value for name, value in values.items() if name in lines})
+        for name, what in wrong.items():
+            self.complain(lines[name], what, step)
+        return good
 
     def pairs(
         self, node: yaml.Node, known: tuple[str, ...], *, what: str, step: str = ""
@@ -209,7 +232,7 @@ def schema(registry: Mapping[str, Step]) -> dict[str, object]:
     """Return the JSON Schema of a checklist, for editors that know one."""
     text = {"type": "string", "minLength": 1}
     shared = {"key": text, "title": text, "part": {"enum": list(PARTS)}, "unless": {"const": "hotfix"}}
-    shared |= {"assignee": text, "note": text}
+    shared |= {"assignee": text, "note": text, "approval": _approval_schema()}
     steps = [_step_schema(step, shared) for step in registry.values() if step.id != MANUAL]
     by_hand = {
         "type": "object",
@@ -228,6 +251,20 @@ def schema(registry: Mapping[str, Step]) -> dict[str, object]:
             "steps": {"type": "array", "minItems": 1, "items": {"oneOf": [*steps, by_hand]}},
         },
         "required": ["name", "title", "steps"],
+        "additionalProperties": False,
+    }
+
+
+def _approval_schema() -> dict[str, object]:
+    return {
+        "type": "object",
+        "properties": {
+            "count": {"type": "integer", "minimum": 1, "maximum": MOST},
+            "role": {"enum": list(ROLES)},
+            "starter": {"enum": list(STARTER)},
+            "expires": {"type": "string", "pattern": "^[1-9][0-9]{0,3}[mhd]$"},
+            "typed": {"type": "boolean"},
+        },
         "additionalProperties": False,
     }
 

@@ -7,14 +7,18 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from bot.domain.approval import weakened
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from bot.domain.approval import ApprovalPolicy
     from bot.domain.plan import StepKind
 
-Part = Literal["es_update", "manual_migrations", "pull_request_comments"]
-# The first two are switched on by findings (docs/strategies.md), the last one by the environment's settings.
-PARTS: tuple[Part, ...] = ("es_update", "manual_migrations", "pull_request_comments")
+Part = Literal["es_update", "manual_migrations", "pull_request_comments", "drain"]
+# The first two are switched on by findings (docs/strategies.md), comments by the environment's settings, and drain by
+# whoever rolls back.
+PARTS: tuple[Part, ...] = ("es_update", "manual_migrations", "pull_request_comments", "drain")
 MANUAL = "manual"  # the step that a checklist's own sentence becomes
 
 
@@ -32,6 +36,9 @@ class StepFacts:
     needs: frozenset[str] = frozenset()  # must stand before it
     after: frozenset[str] = frozenset()  # must stand before it, where they stand at all
     by_hand: str = ""  # how a person makes it true without the bot
+    approval: ApprovalPolicy | None = None  # what its class asks for before its effect
+    may_weaken: bool = False  # the environment's settings let a checklist ask for less
+    break_glass: bool = True  # an admin may approve it alone
 
 
 Catalogue = dict[str, StepFacts]
@@ -50,6 +57,7 @@ class Item:
     unless_hotfix: bool = False
     assignee: str = ""
     note: str = ""
+    approval: Mapping[str, object] = field(default_factory=dict)  # what it says over the step's own policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +92,12 @@ def complaints(checklist: Checklist, catalogue: Mapping[str, StepFacts]) -> list
     return [
         f"{checklist.file or checklist.name}, line {line}, step {key}: {what}"
         for line, key, what in sorted(
-            [*_twice(checklist), *_unknown(checklist, catalogue), *_misplaced(checklist, catalogue)]
+            [
+                *_twice(checklist),
+                *_unknown(checklist, catalogue),
+                *_misplaced(checklist, catalogue),
+                *_weakened(checklist, catalogue),
+            ]
         )
     ]
 
@@ -126,6 +139,14 @@ def _misplaced(checklist: Checklist, catalogue: Mapping[str, StepFacts]) -> Iter
             elif facts and other in facts.needs:
                 yield item.line, item.key, f"it needs {other} before it, which the checklist lacks."
         before.add(item.step)
+
+
+def _weakened(checklist: Checklist, catalogue: Mapping[str, StepFacts]) -> Iterator[Complaint]:
+    """A checklist may ask for more than a step's class does; for less only where the settings let it."""
+    for item in checklist.items:
+        facts = catalogue.get(item.step)
+        for what in weakened(facts.approval, item.approval) if facts and not facts.may_weaken else ():
+            yield item.line, item.key, f"its approval asks for too little: {what} (settings: approvals.weaker)."
 
 
 def suggestion(word: str, known: Mapping[str, object] | frozenset[str] | tuple[str, ...]) -> str:

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from bot.domain.approval import PARAM, as_param, combined
 from bot.domain.checklist import MANUAL, Item, suggestion
 from bot.domain.drafting import Draft
 from bot.domain.errors import WrongUse
@@ -33,6 +34,9 @@ CI_OF_MERGE = "ci_green_merge"
 COMMENTS = "pull_request_comments"
 PULLS = "pull_requests"  # its parameter: the numbers of the range
 NO_NOTES = Draft()
+DEPLOY = "deploy"
+BACK = "processing_back"
+ROLL_BACK = "roll_back"  # the parameter of a deploy that goes back; no checklist may set it
 _SHA = re.compile(r"[0-9a-f]{40}")
 _TAG = re.compile(r"[a-z][a-z0-9-]{0,63}")
 
@@ -53,6 +57,14 @@ class Pinned:
     base: str
     head: str
     merge: Merge | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GoingBack:
+    """What a plan rolls back: from which release, and the health switches that it had found and not given back."""
+
+    release: str  # "R7"
+    found: Mapping[str, object] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,18 +98,20 @@ def make_plan(
     notes: Draft = NO_NOTES,
     authors: Mapping[str, object] | None = None,
     merge: Merge | None = None,
+    back: GoingBack | None = None,
 ) -> Plan:
     """Order the concrete steps of one release.
 
     A part that is not switched on is left out, and so is what a hotfix does not do. ``authors`` is what the step about
-    their answers is to know. With ``merge``, CI is asked of master before it and of the merge after it.
-    Raises `WrongUse` for facts that make no plan.
+    their answers is to know. With ``merge``, CI is asked of master before it and of the merge after it. With ``back``,
+    the deploy is of a commit that was live before. Raises `WrongUse` for facts that make no plan.
     """
     _refuse(checklist, base=base, head=head, tags=tags, parts=parts, hotfix=hotfix, merge=merge)
     items = [item for item in checklist.items if _wanted(item, hotfix=hotfix, parts=parts)]
     items = _with_manual(items, manual_steps)
     ci_again = merge is not None and _before(items, CI, MERGE)
-    steps = list(_planned(items, catalogue, given=_given(notes, authors, merge, ci_again=ci_again)))
+    given = _given(notes, authors, merge, _going_back(head, back), ci_again=ci_again)
+    steps = list(_planned(items, catalogue, given=given))
     plan = Plan(
         environment=environment,
         strategy=checklist.name,
@@ -223,13 +237,35 @@ def _before(items: Sequence[Item], first: str, second: str) -> bool:
     return first in order and second in order and order.index(first) < order.index(second)
 
 
+def rolls_back(plan: Plan) -> str:
+    """Return the release that the plan rolls back, or nothing: only the deploy of a rollback has the parameter."""
+    for step in plan.steps:
+        back = step.params.get(ROLL_BACK)
+        if step.step == DEPLOY and isinstance(back, dict) and back.get("commit") == plan.head:
+            return str(back["release"])
+    return ""
+
+
+def _going_back(head: str, back: GoingBack | None) -> dict[str, dict[str, object]]:
+    if back is None:
+        return {}
+    given: dict[str, dict[str, object]] = {DEPLOY: {ROLL_BACK: {"commit": head, "release": back.release}}}
+    return {**given, BACK: {"found": dict(back.found)}} if back.found else given
+
+
 def _given(
-    notes: Draft, authors: Mapping[str, object] | None, merge: Merge | None, *, ci_again: bool
+    notes: Draft,
+    authors: Mapping[str, object] | None,
+    merge: Merge | None,
+    back: dict[str, dict[str, object]],
+    *,
+    ci_again: bool,
 ) -> dict[str, dict[str, object]]:
     given: dict[str, dict[str, object]] = {
         NOTES: notes.params(),
         COMMENTS: {PULLS: list(notes.pull_requests)},
         AUTHORS: dict(authors or {}),
+        **back,
     }
     if merge and ci_again:
         given[CI] = {"commit": merge.ours}
@@ -243,7 +279,11 @@ def _planned(
 ) -> Iterator[PlannedStep]:
     for item in items:
         facts = catalogue[item.step]
-        said = {name: value for name, value in (("assignee", item.assignee), ("note", item.note)) if value}
+        said: dict[str, object] = {
+            name: value for name, value in (("assignee", item.assignee), ("note", item.note)) if value
+        }
+        if policy := combined(facts.approval, item.approval, glass=facts.break_glass):
+            said[PARAM] = as_param(policy)
         yield PlannedStep(
             key=item.key,
             step=item.step,

@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
+    from bot.domain.approval import Approval
+    from bot.domain.causes import Cause
     from bot.domain.plan import Command, Plan, StepKind
     from bot.domain.release import Answer, Question, ReleaseState, StepState
 
@@ -32,6 +34,7 @@ class Problem:
     changed: str = ""
     ours: bool = False
     unskippable: bool = False  # a changed host key, say: no role may step over it
+    causes: tuple[Cause, ...] = ()  # what was behind it before, or usually is
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,22 +61,27 @@ class StepView:
 
 @dataclass(frozen=True, slots=True)
 class OpenQuestion:
-    """A question nobody has answered. Its ``id`` goes into buttons; the first answer closes it."""
+    """A question nobody has answered. Its ``id`` goes into buttons; the first answer closes it, or enough approvals do."""
 
     id: str
     release: str
     step: str
     asked_at: datetime
     question: Question
+    approvals: tuple[Approval, ...] = ()  # those that count
 
 
 @dataclass(frozen=True, slots=True)
 class AskedQuestion:
-    """A question of a release, answered or not. ``closed_at`` without an answer: nobody need answer it any more."""
+    """A question of a release, answered or not. ``closed_at`` without an answer: nobody need answer it any more.
+
+    ``void`` says which fact took its approvals away.
+    """
 
     opened: OpenQuestion
     answer: Answer | None = None
     closed_at: datetime | None = None
+    void: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +103,7 @@ class ReleaseView:
     loose_ends: tuple[str, ...] = ()
     channel: str = ""
     thread: str = ""  # Slack's ts of the dashboard message, once posted
+    rolls_back: str = ""  # the release that this one takes back
 
     @property
     def current(self) -> StepView | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,8 @@ from bot.domain.errors import Conflict
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
+
+    from bot.domain.approval import ApprovalPolicy
 
 
 class ReleaseState(StrEnum):
@@ -112,7 +114,8 @@ class Question:
     """What a step asks a person before it goes on.
 
     ``basis`` names the predicates that an answer rests on; they are looked at again right before the effect. ``draft`` is
-    what a form starts with (release notes, say), JSON only.
+    what a form starts with (release notes, say), JSON only. With ``approval`` it collects several people's yes, each bound
+    to the facts in ``binds`` (`bot.domain.approval.bound`).
     """
 
     title: str
@@ -120,6 +123,8 @@ class Question:
     choices: tuple[Choice, ...]
     basis: tuple[str, ...] = ()
     draft: Mapping[str, object] | None = None
+    approval: ApprovalPolicy | None = None
+    binds: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

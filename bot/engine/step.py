@@ -89,6 +89,9 @@ class StepEnvironment:
     settle_timeout: float = 120  # seconds for programs and site to come up after a deploy
     poll: float = 2  # seconds between two looks at the world
     configuration_branch: str = "master"
+    remind_every: float = 900  # seconds between two reminders of those who must approve
+    warn_after_down: float = 45  # seconds that the site is down in a deploy before the channel is told
+    pause_after_down: float = 60  # seconds that the site is down outside a deploy before the release is paused
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +141,10 @@ class Step(Protocol):
     """One item of a checklist. Stateless: one instance serves all releases.
 
     ``scope``: may an effect from before this release count? ``on_interrupt``: what to do when the bot died while it ran.
-    ``skip``: who may leave it out. ``holds``: conditions looked at again right before `run`. ``again``: values of answers
-    that decide nothing yet (an edit): `ask` is asked once more, with the answer at hand.
+    ``skip``: who may leave it out. ``holds``: conditions looked at again right before `run`; an approval rests on them.
+    ``again``: values of answers that decide nothing yet (an edit): `ask` is asked once more, with the answer at hand.
+    ``costly_to_undo`` and ``irreversible`` steps need a second person (`bot.domain.approval.default_policy`). ``causes``:
+    why it usually fails, for people, where no failure has been seen yet.
     """
 
     id: ClassVar[str]
@@ -150,6 +155,8 @@ class Step(Protocol):
     on_interrupt: ClassVar[Literal["rerun", "attach", "ask"]]
     skip: ClassVar[Literal["never", "approver", "releaser"]]
     costly_to_undo: ClassVar[bool]
+    irreversible: ClassVar[bool]
+    causes: ClassVar[tuple[str, ...]]
     holds: ClassVar[tuple[Condition, ...]]
     again: ClassVar[frozenset[str]]
     params: ClassVar[frozenset[str]]  # the parameter names that a checklist may give it
@@ -187,6 +194,8 @@ class BaseStep:
     on_interrupt: ClassVar[Literal["rerun", "attach", "ask"]] = "ask"
     skip: ClassVar[Literal["never", "approver", "releaser"]] = "never"
     costly_to_undo: ClassVar[bool] = False
+    irreversible: ClassVar[bool] = False
+    causes: ClassVar[tuple[str, ...]] = ()
     holds: ClassVar[tuple[Condition, ...]] = ()
     again: ClassVar[frozenset[str]] = frozenset()
     params: ClassVar[frozenset[str]] = frozenset()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from bot.domain.planning import rolls_back
 from bot.steps.announcing import Announcing, changes, headline, subject
 
 if TYPE_CHECKING:
@@ -21,6 +22,9 @@ class AnnounceStart(Announcing):
     async def text(self, ctx: StepContext) -> str:
         """Name version, place, what is new and the range."""
         plan = ctx.plan
+        if rolls_back(plan):
+            first = f"Rolling {plan.environment} back from {plan.previous_version} to *METASPACE {plan.version}* now."
+            return "\n".join([f"{first} Services restart one after another.", f"Taken back: {changes(ctx)}"])
         before = f" It replaces {plan.previous_version}." if plan.previous_version else ""
         first = f"Releasing *{subject(plan)}* to {plan.environment} now.{before} Services restart one after another."
         return "\n".join([first, *headline(ctx), f"Changes: {changes(ctx)}"])

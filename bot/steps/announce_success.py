@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, ClassVar
 
+from bot.domain.planning import rolls_back
 from bot.steps.announcing import Announcing, changes, headline, subject
 from bot.steps.words import spoken
 
@@ -26,6 +27,10 @@ class AnnounceSuccess(Announcing):
         measured = await ctx.measured()
         took = f" It took {spoken(measured.duration)}; {downtime(measured)}." if measured else ""
         unproved = "" if "prove_live" in ctx.outputs else " The proof that it runs was left out."
+        if rolls_back(ctx.plan):
+            back = f"*METASPACE {ctx.plan.version}* is live on {ctx.plan.environment} again"
+            first = f"{back}, rolled back from {ctx.plan.previous_version}.{took}{unproved}"
+            return "\n".join([first, f"Taken back: {changes(ctx)}"])
         first = f"*{subject(ctx.plan)}* is live on {ctx.plan.environment}.{took}{unproved}"
         return "\n".join([first, *headline(ctx), f"Changes: {changes(ctx)}"])
 

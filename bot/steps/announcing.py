@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from bot.domain.errors import StepFailed
+from bot.domain.planning import rolls_back
 from bot.engine.step import BaseStep, CheckResult, Done, Evidence, NotDone
 from bot.steps.tagging import Notes
 from bot.steps.words import plain, short
@@ -69,5 +70,6 @@ def headline(ctx: StepContext) -> list[str]:
 
 def changes(ctx: StepContext) -> str:
     """Return a link to the range, with the commits as its words."""
-    url = ctx.ports.code_host.compare_url(base=ctx.plan.base, head=ctx.plan.head)
-    return f"<{url}|{short(ctx.plan.base)}…{short(ctx.plan.head)}>"
+    old, new = (ctx.plan.head, ctx.plan.base) if rolls_back(ctx.plan) else (ctx.plan.base, ctx.plan.head)
+    url = ctx.ports.code_host.compare_url(base=old, head=new)
+    return f"<{url}|{short(old)}…{short(new)}>"

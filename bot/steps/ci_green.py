@@ -31,6 +31,11 @@ class CiGreen(BaseStep):
     id: ClassVar[str] = "ci_green"
     title: ClassVar[str] = "CI green for this commit"
     by_hand: ClassVar[str] = "Open the commit on GitHub: every required job must have passed for exactly this commit."
+    causes: ClassVar[tuple[str, ...]] = (
+        "a test that fails now and then: run the job again in CircleCI",
+        "a pull request that was green alone and is not together with another: the first failed commit on master",
+        "CircleCI never started the job for this commit: push again, or run the pipeline by hand",
+    )
     on_interrupt: ClassVar[Literal["rerun", "attach", "ask"]] = "rerun"
     skip: ClassVar[Literal["never", "approver", "releaser"]] = "approver"
     after: ClassVar[frozenset[str]] = frozenset({"review_acknowledged"})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bot.domain.errors import Refused
-from bot.domain.planning import planned_merge
+from bot.domain.planning import planned_merge, rolls_back
 from bot.domain.world import Check, CheckState
 from bot.engine.step import Condition
 
@@ -44,6 +44,20 @@ async def _tag_at_head(ctx: StepContext) -> bool:
     return tag is not None and tag.target == ctx.plan.head
 
 
+async def _deployable(ctx: StepContext) -> bool:
+    """A rollback deploys exactly the commit that its plan names as proved live, and only while release contains it."""
+    if not rolls_back(ctx.plan):
+        return await _release_at_head(ctx)
+    repository = ctx.ports.repository
+    release = await repository.branch_head(branch=ctx.environment.release_branch)
+    await repository.fetch()
+    return await repository.is_ancestor(ancestor=ctx.plan.head, descendant=release)
+
+
+async def _release_contains_head(ctx: StepContext) -> bool:
+    return bool(rolls_back(ctx.plan)) and await _deployable(ctx)
+
+
 async def _ci_green(ctx: StepContext) -> bool:
     """Somebody who skipped the CI step has answered for it; nobody is asked twice."""
     if "ci_green" not in ctx.outputs:
@@ -56,6 +70,10 @@ RELEASE_UNMOVED = Condition("origin's release is where the plan saw it", _releas
 HEAD_ON_ITS_BRANCH = Condition("the pinned commit is on its branch", _head_on_its_branch)
 RELEASE_AT_HEAD = Condition("origin's release is at the pinned commit", _release_at_head)
 TAG_AT_HEAD = Condition("the version's tag is at the pinned commit", _tag_at_head)
+DEPLOYABLE = Condition(
+    "origin's release is at the pinned commit, or contains the one that is rolled back to", _deployable
+)
+RELEASE_CONTAINS_HEAD = Condition("origin's release contains the commit that is rolled back to", _release_contains_head)
 CI_GREEN = Condition("required jobs green for this commit", _ci_green)
 
 

@@ -24,6 +24,10 @@ class Configuration(BaseStep):
     by_hand: ClassVar[str] = (
         "Bring the configuration repository on the control host up to date; nothing may be changed locally."
     )
+    causes: ClassVar[tuple[str, ...]] = (
+        "somebody left local changes in the configuration's clone: commit or revert them there",
+        "the control host cannot reach the configuration repository: its key or the network",
+    )
     on_interrupt: ClassVar[Literal["rerun", "attach", "ask"]] = "rerun"
     skip: ClassVar[Literal["never", "approver", "releaser"]] = "approver"
 

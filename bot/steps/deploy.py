@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from bot.domain.errors import StepFailed
 from bot.domain.plan import Command
+from bot.domain.planning import rolls_back
 from bot.domain.world import JobState
 from bot.engine.step import BaseStep, CheckResult, Condition, Done, Evidence, NotDone, Partial, Running, Unknown
-from bot.steps.conditions import RELEASE_AT_HEAD, demand
+from bot.steps.conditions import DEPLOYABLE, demand
 from bot.steps.playbook_watch import follow, why_ended
-from bot.steps.push_branches import AHEAD
+from bot.steps.push_branches import AHEAD, OWED
 from bot.steps.words import short, spoken
 
 if TYPE_CHECKING:
@@ -46,9 +47,23 @@ class Deploy(BaseStep):
     )
     scope: ClassVar[Literal["world", "this_release"]] = "this_release"
     on_interrupt: ClassVar[Literal["rerun", "attach", "ask"]] = "attach"
-    holds: ClassVar[tuple[Condition, ...]] = (RELEASE_AT_HEAD,)
+    holds: ClassVar[tuple[Condition, ...]] = (DEPLOYABLE,)
     after: ClassVar[frozenset[str]] = frozenset(
-        {"review_acknowledged", "ci_green", "push_branches", "tag", "configuration", "drain", "announce_start"}
+        {
+            "review_acknowledged",
+            "roll_back_agreed",
+            "ci_green",
+            "push_branches",
+            "tag",
+            "configuration",
+            "drain",
+            "announce_start",
+        }
+    )
+    causes: ClassVar[tuple[str, ...]] = (
+        "the webapp or a package did not build or download: the failed task's last lines name it",
+        "the control host could not reach the server, or lacks the vault password: releasebot doctor",
+        "the Ansible configuration or a role changed and does not fit this server: git log in ansible/aws",
     )
 
     def commands(
@@ -106,13 +121,13 @@ class Deploy(BaseStep):
 
     async def _start(self, ctx: StepContext, number: int) -> str:
         """Start the playbook once: the next number makes a name that only one starter can have."""
-        await demand(ctx, RELEASE_AT_HEAD)
+        await demand(ctx, DEPLOYABLE)
         folder = await ctx.ports.playbooks.prepare(commit=ctx.plan.head)
         name = f"{ctx.mark}-{number}"
         spec = ctx.ports.playbooks.deploy_job(
             name=name, folder=folder, release=ctx.release, commit=ctx.plan.head, tags=ctx.plan.tags
         )
-        await demand(ctx, RELEASE_AT_HEAD)
+        await demand(ctx, DEPLOYABLE)
         await ctx.ports.control_jobs.start(spec=replace(spec, marks={**spec.marks, ATTEMPT: str(ctx.attempt)}))
         await ctx.report(f"Playbook started as {name}", {"job": name})
         return name
@@ -155,7 +170,7 @@ def _evidence(ctx: StepContext, run: JobReport, runs: int) -> Evidence:
     took = spoken((finished - run.started_at).total_seconds())
     only = f" (only {', '.join(ctx.plan.tags)})" if ctx.plan.partial else ""
     facts: dict[str, object] = {"job": run.name, "commit": ctx.plan.head, "exit_status": 0, "runs": runs, "took": took}
-    facts["settles"] = [AHEAD]
+    facts.update({"owes": OWED} if rolls_back(ctx.plan) else {"settles": [AHEAD]})
     return Evidence(f"{run.name} deployed {short(ctx.plan.head)}{only} in {took}.", facts, receipt)
 
 

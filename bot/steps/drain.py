@@ -28,6 +28,10 @@ class Drain(BaseStep):
     )
     on_interrupt: ClassVar[Literal["rerun", "attach", "ask"]] = "rerun"
     skip: ClassVar[Literal["never", "approver", "releaser"]] = "releaser"
+    causes: ClassVar[tuple[str, ...]] = (
+        "a large dataset takes longer than the limit: retry to wait on",
+        "a job hangs: look at sm-update-daemon and sm-lithops-daemon",
+    )
     needs: ClassVar[frozenset[str]] = frozenset({"workload"})
 
     async def check(self, ctx: StepContext) -> CheckResult:
@@ -90,7 +94,10 @@ class Drain(BaseStep):
 
 
 def found_of(ctx: StepContext) -> Found | None:
-    """Return what the workload step handed on, or None where it was skipped."""
+    """Return what the workload step handed on, or what a rollback inherited, or None where neither is there."""
+    inherited = ctx.step.params.get("found")
+    if isinstance(inherited, dict):
+        return Found(**inherited)
     return ctx.output("workload", Found) if "workload" in ctx.outputs else None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bot.checklists import catalogue
+from bot.checklists import SHIPPED, catalogue
 from bot.domain.errors import Conflict, Refused
 from bot.domain.planning import NO_NOTES, Merge, Pinned, make_plan, merge_message
 from bot.steps.words import short
@@ -13,10 +13,11 @@ from bot.steps.words import short
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
+    from bot.domain.approval import ApprovalRules
     from bot.domain.checklist import Checklist
     from bot.domain.drafting import Draft
     from bot.domain.plan import Command, Plan, PlannedStep
-    from bot.domain.planning import ManualStep
+    from bot.domain.planning import GoingBack, ManualStep
     from bot.engine.step import Step, StepEnvironment
     from bot.ports import Ports
 
@@ -28,6 +29,7 @@ class Planner:
     registry: Mapping[str, Step]
     environment: StepEnvironment
     ports: Ports
+    rules: ApprovalRules = SHIPPED
 
     async def pin(self, *, hotfix: bool = False, proved_live: str = "") -> Pinned:
         """Read origin's branches this moment and choose exactly one commit to release.
@@ -72,11 +74,12 @@ class Planner:
         manual_steps: Sequence[ManualStep] = (),
         notes: Draft = NO_NOTES,
         authors: Mapping[str, object] | None = None,
+        back: GoingBack | None = None,
     ) -> Plan:
         """Make the plan (see `make_plan`) with the exact commands of each step."""
         return make_plan(
             checklist,
-            catalogue=catalogue(self.registry),
+            catalogue=catalogue(self.registry, self.rules),
             commands=self._commands,
             environment=self.environment.name,
             base=pinned.base,
@@ -90,6 +93,7 @@ class Planner:
             manual_steps=manual_steps,
             notes=notes,
             authors=authors,
+            back=back,
         )
 
     def _commands(self, plan: Plan, step: PlannedStep) -> tuple[Command, ...]:

@@ -55,6 +55,11 @@ class ProveLive(BaseStep):
     on_interrupt: ClassVar[Literal["rerun", "attach", "ask"]] = "rerun"
     skip: ClassVar[Literal["never", "approver", "releaser"]] = "approver"
     needs: ClassVar[frozenset[str]] = frozenset({"deploy"})
+    causes: ClassVar[tuple[str, ...]] = (
+        "a program does not start with the new code or configuration: supervisorctl tail NAME stderr",
+        "a database migration of sm-graphql failed or still runs: its log under metaspace/graphql/logs",
+        "Postgres, Elasticsearch or RabbitMQ is away, so that programs wait or end: systemctl status",
+    )
 
     def commands(
         self,

@@ -27,6 +27,10 @@ class PushBranches(BaseStep):
     title: ClassVar[str] = "Release fast-forwarded to the pinned commit"
     by_hand: ClassVar[str] = "Fast-forward release to the commit, never by force; then look at it on GitHub."
     on_interrupt: ClassVar[Literal["rerun", "attach", "ask"]] = "rerun"
+    causes: ClassVar[tuple[str, ...]] = (
+        "somebody pushed to release meanwhile: abort and start again from what is there now",
+        "the remote's rules refuse the push, or the key may not push: GitHub's words stand in the message",
+    )
     holds: ClassVar[tuple[Condition, ...]] = (HEAD_ON_ITS_BRANCH, CI_GREEN)
     after: ClassVar[frozenset[str]] = frozenset({"review_acknowledged", "ci_green", "master_contains_release"})
 

@@ -24,6 +24,10 @@ class Tag(BaseStep):
     id: ClassVar[str] = "tag"
     title: ClassVar[str] = "Annotated tag pushed"
     by_hand: ClassVar[str] = "Tag the commit with the notes as message, and push the tag."
+    causes: ClassVar[tuple[str, ...]] = (
+        "the version is taken by a tag of somebody else: abort and start with the next version",
+        "the remote's rules refuse the tag, or the key may not push: GitHub's words stand in the message",
+    )
     on_interrupt: ClassVar[Literal["rerun", "attach", "ask"]] = "rerun"
     holds: ClassVar[tuple[Condition, ...]] = (RELEASE_AT_HEAD,)
     needs: ClassVar[frozenset[str]] = frozenset({"notes"})

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from bot.checklists import available, load, parse, schema, shipped
+from bot.domain.approval import ApprovalRules
 from bot.domain.errors import BadSettings
 from bot.steps.registry import load as load_steps
 
@@ -26,7 +27,7 @@ def wrong(text: str) -> str:
 
 
 def test_every_shipped_checklist_fits_the_steps_there_are() -> None:
-    assert set(shipped(REGISTRY)) == {"in_place"}
+    assert set(shipped(REGISTRY)) == {"in_place", "roll_back"}
 
 
 def test_in_place_goes_in_metaspaces_order() -> None:
@@ -148,3 +149,43 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 def test_the_schema_knows_every_step() -> None:
     text = str(schema(REGISTRY))
     assert all(f"'const': '{step}'" in text for step in REGISTRY if step != "manual")
+
+
+APPROVAL = "name: mine\ntitle: Mine\nsteps:\n  - step: ci_green\n    approval: {said}\n"
+
+
+def test_a_step_may_be_given_approvals_and_the_fingerprint_covers_them() -> None:
+    text = APPROVAL.format(said="{count: 2, role: admin, starter: may, expires: 30m, typed: true}")
+    (item,) = parse(text, "mine.yml", REGISTRY).items
+    assert item.approval == {"count": 2, "role": "admin", "starter": "may", "expires": 1800.0, "typed": True}
+
+
+@pytest.mark.parametrize(
+    ("said", "complaint"),
+    [
+        ("{count: 9}", "`count` is 9"),
+        ("{count: true}", "`count` is True"),
+        ("{role: boss}", "`role` is 'boss'; expected releaser or approver or admin"),
+        ("{starter: perhaps}", "`starter` is 'perhaps'; expected never or may"),
+        ("{expires: soon}", "'soon' is no duration"),
+        ("{typed: 1}", "`typed` is 1"),
+        ("{cuont: 2}", "unknown key 'cuont'. Did you mean 'count'?"),
+        ("yes", "`approval` must be keys and values"),
+    ],
+)
+def test_a_wrong_approval_is_named_with_file_line_and_step(said: str, complaint: str) -> None:
+    message = wrong(APPROVAL.format(said=said))
+    assert message.startswith("mine.yml, line 5, step ci_green: ")
+    assert complaint in message
+
+
+def test_less_than_a_step_asks_for_is_refused_unless_the_settings_name_it() -> None:
+    class Swap(REGISTRY["ci_green"].__class__):  # type: ignore[misc]  # a step that cannot be undone
+        irreversible = True
+
+    registry: dict[str, Any] = {"ci_green": Swap()}
+    text = APPROVAL.format(said="{starter: may}")
+    with pytest.raises(BadSettings, match="line 4, step ci_green: its approval asks for too little: whoever started"):
+        parse(text, "mine.yml", registry)
+    assert parse(text, "mine.yml", registry, ApprovalRules(weaker=("ci_green",))).items
+    assert parse(APPROVAL.format(said="{count: 2}"), "mine.yml", registry).items

@@ -43,6 +43,14 @@ def test_only_a_deploy_is_attached_to_and_no_step_of_ours_asks_after_an_interrup
 
 def test_what_proves_a_release_is_never_skipped_lightly() -> None:
     skips = {step.id: step.skip for step in registry.load().values()}
-    never = {"review_acknowledged", "master_contains_release", "push_branches", "notes", "tag", "deploy"}
+    never = {
+        "review_acknowledged",
+        "roll_back_agreed",
+        "master_contains_release",
+        "push_branches",
+        "notes",
+        "tag",
+        "deploy",
+    }
     assert {one for one, skip in skips.items() if skip == "never"} == never
     assert skips["prove_live"] == skips["ci_green"] == "approver"
