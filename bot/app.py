@@ -17,6 +17,7 @@ import structlog
 import commands
 from bot import http, telemetry
 from bot.checklists import available
+from bot.domain.approval import ApprovalRules
 from bot.domain.asking import Reminding
 from bot.domain.errors import ReleaseError, Unavailable
 from bot.engine import failpoints
@@ -209,7 +210,14 @@ async def engine_of(
         clock=clock,
     )
     runner = Runner(ledger, registry=registry, areas=driven, clock=clock, bell=desk.bell, lease=LEASE)
-    narrator = Narrator(ledger=desk, outbox=outbox, bell=desk.bell, channel=settings.slack.channel)
+    people = People(settings.people)
+    narrator = Narrator(
+        ledger=desk,
+        outbox=outbox,
+        bell=desk.bell,
+        channel=settings.slack.channel,
+        approvers=lambda role: [one.slack for one in people.with_role(role)],
+    )
     return Engine(desk, runner, narrator, office, outbox, Scheduler([Chore("reminders", REMINDERS, authors.remind)]))
 
 
@@ -232,12 +240,13 @@ def freezes_of(settings: Settings, store: Store, clock: Clock) -> Freezes:
 def _office_area(
     name: str, settings: EnvironmentSettings, environment: StepEnvironment, ports: Ports, registry: Mapping[str, Step]
 ) -> OfficeArea:
+    rules = ApprovalRules(settings.approvals.weaker, settings.approvals.no_break_glass)
     return OfficeArea(
         name=name,
         settings=settings,
         ports=ports,
-        planning=Planner(registry, environment, ports),
-        checklists=partial(available, settings.checklists, registry),
+        planning=Planner(registry, environment, ports, rules),
+        checklists=partial(available, settings.checklists, registry, rules),
     )
 
 
@@ -285,6 +294,9 @@ def step_environment(name: str, settings: EnvironmentSettings) -> StepEnvironmen
         settle_timeout=settings.settle_timeout,
         poll=settings.poll,
         configuration_branch=settings.ansible.configuration_branch,
+        remind_every=settings.approvals.remind,
+        warn_after_down=settings.warn_after_down,
+        pause_after_down=settings.pause_after_down,
     )
 
 

@@ -40,7 +40,7 @@ async def ask_authors(ctx: CommandContext, report: ReviewReport, *, thread: str)
     if not report.review.pull_requests:
         raise Conflict("There is no pull request in this range, so there is nobody to ask.", hint="/release review")
     done = await ctx.office.authors.ask(
-        report, by=ctx.person.slack, channel=ctx.channel, thread=thread, source=ctx.source
+        report, by=ctx.person.slack, channel=ctx.channel, thread=thread, source=ctx.origin
     )
     still = sum(one.open for one in done.every)
     fresh = f"Asked {len(done.new)} of them now." if done.new else "Everybody has been asked already."
@@ -53,7 +53,7 @@ async def press(ctx: CommandContext, click: Click) -> None:
     """Take "nothing by hand", or open the form of a yes."""
     question = str(unpacked(click.value).get("question", ""))
     if click.action_id == ids.ASK_NOTHING:
-        await tell(ctx, await ctx.office.authors.answer(question, by=ctx.person, said=Said.NOTHING, source=ctx.source))
+        await tell(ctx, await ctx.office.authors.answer(question, by=ctx.person, said=Said.NOTHING, source=ctx.origin))
         return
     asked = await ctx.office.authors.desk.question(question)
     demand_author(asked, ctx.person)
@@ -70,7 +70,7 @@ async def submit(ctx: CommandContext, form: Form) -> None:
         question,
         by=ctx.person,
         said=Said.YES,
-        source=ctx.source,
+        source=ctx.origin,
         what=form.text(ids.WHAT),
         moment=form.text(ids.WHEN) or Moment.BEFORE,
         how=form.text(ids.HOW),

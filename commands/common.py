@@ -45,6 +45,11 @@ def no_more(words: tuple[str, ...], usage: str) -> None:
         )
 
 
+def is_release(word: str) -> bool:
+    """Tell whether a word is a release's id, such as R7."""
+    return bool(_RELEASE.fullmatch(word))
+
+
 async def the_release(ctx: CommandContext, words: tuple[str, ...]) -> tuple[ReleaseView, tuple[str, ...]]:
     """Find the release that is meant: by its id, by the thread, or as the one that runs; and the words that are left.
 

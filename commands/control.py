@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from bot.domain.errors import Conflict, WrongUse
 from bot.domain.release import DecisionKind
 from bot.views import forms, ids
+from commands import rollback
 from commands.common import number, tell, the_release, unpacked
 
 if TYPE_CHECKING:
@@ -34,6 +35,9 @@ async def press(ctx: CommandContext, click: Click) -> None:
         if click.action_id == ids.RETRY:
             _same(release, value)
         await _decide(ctx, release, AT_ONCE[click.action_id])
+        return
+    if click.action_id == ids.ROLL_BACK:
+        await rollback.open_preview(ctx, rollback.Request(release.id))
         return
     kind = {ids.SKIP: DecisionKind.SKIP, ids.ABORT: DecisionKind.ABORT}.get(click.action_id)
     if kind is None:

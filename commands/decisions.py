@@ -64,8 +64,11 @@ def incomplete(form: Form) -> Mapping[str, str]:
         missing[ids.REASON] = "Please say something here."
     if form.callback in {ids.SKIP_FORM, ids.ABORT_FORM, f"{ids.QUESTION_FORM}reason"} and not form.text(ids.REASON):
         missing[ids.REASON] = "Please give a reason; everybody in the channel sees it."
-    if form.callback == f"{ids.QUESTION_FORM}typed_version":
-        missing.pop(ids.REASON, None)
+    if form.callback in {f"{ids.QUESTION_FORM}typed_version", f"{ids.QUESTION_FORM}break_glass"}:
+        if not form.callback.endswith("break_glass"):
+            missing.pop(ids.REASON, None)
+        elif not form.text(ids.REASON):
+            missing[ids.REASON] = "Please give a reason; the channel is told."
         if not form.text(ids.TYPED):
             missing[ids.TYPED] = "Please type the version."
     return missing
@@ -147,7 +150,7 @@ def _collected(opened: OpenQuestion, choice: Choice, form: Form) -> Mapping[str,
         case "notes":
             sent = noteform.collect(form.values, Draft.read(draft)).params()
             return {"text": sent["draft"], "left_out": sent.get("left_out", "")}
-        case "typed_version":
+        case "typed_version" | "break_glass":
             return _typed(form, str(draft.get("version", "")))
         case _:
             return {"reason": form.text(ids.REASON)}
@@ -170,6 +173,8 @@ COMMAND = Command(
     usage="[RELEASE] CHOICE [REASON]",
     example="/release answer 1",
     role="releaser",
+    # What a person may decide, the desk knows: an approver, or who stands in for one, is no releaser.
+    roles={"question": "viewer", **{f"{ids.QUESTION_FORM}{name}": "viewer" for name in ids.FORMS}},
     buttons={"question": press_question, "release": control.press},
     views={
         **{f"{ids.QUESTION_FORM}{name}": submit_question for name in ids.FORMS},

@@ -18,7 +18,8 @@ async def whoami(ctx: CommandContext, args: tuple[str, ...]) -> None:
     """Tell this person's roles."""
     no_more(args, "whoami")
     held = frozenset(role for role, _ in MAY if may(ctx.person, role))
-    await answer(ctx, lists.whoami(ctx.person, held, MAY, ctx.office.settings.slack.channel))
+    lent = await ctx.office.desk.delegations(ctx.person.slack)
+    await answer(ctx, lists.whoami(ctx.person, held, MAY, ctx.office.settings.slack.channel, delegations=lent))
 
 
 COMMAND = Command(

@@ -29,7 +29,7 @@ async def last_question(
     query = (
         select(QuestionRow)
         .where(QuestionRow.release == number, QuestionRow.step == step.key, QuestionRow.attempt == attempt)
-        .where(QuestionRow.engine.is_(engine))
+        .where(QuestionRow.engine.is_(engine), QuestionRow.purpose == "")
         .order_by(
             QuestionRow.asked_at.desc(),
             QuestionRow.closed_at.is_(None).desc(),
@@ -44,7 +44,7 @@ async def last_question(
 async def typed(session: AsyncSession, number: int, step: StepRow) -> Mapping[str, Any]:
     """Return the forms of a step's answered questions, the newer over the older."""
     query = select(QuestionRow).where(QuestionRow.release == number, QuestionRow.step == step.key)
-    query = query.where(QuestionRow.engine.is_(False), QuestionRow.closed_at.is_not(None))
+    query = query.where(QuestionRow.engine.is_(False), QuestionRow.purpose == "", QuestionRow.closed_at.is_not(None))
     found: dict[str, Any] = {}
     for row in await session.scalars(query.order_by(QuestionRow.asked_at, QuestionRow.closed_at)):
         said = answer_in(row.answer)

@@ -6,6 +6,8 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from bot.domain.approval import ApprovalPolicy
+from bot.domain.causes import Cause
 from bot.domain.plan import Command, Plan, PlannedStep, StepKind
 from bot.domain.readmodel import Problem
 from bot.domain.release import Answer, Choice, DecisionKind, Question
@@ -42,7 +44,8 @@ def question_out(question: Question) -> dict[str, Any]:
 def question_in(raw: Mapping[str, Any]) -> Question:
     """Read a question."""
     choices = tuple(Choice(**{**one, "kind": DecisionKind(one["kind"])}) for one in raw["choices"])
-    return Question(**{**raw, "choices": choices, "basis": tuple(raw["basis"])})
+    approval = ApprovalPolicy(**raw["approval"]) if raw.get("approval") else None
+    return Question(**{**raw, "choices": choices, "basis": tuple(raw["basis"]), "approval": approval})
 
 
 def answer_out(answer: Answer) -> dict[str, Any]:
@@ -59,9 +62,18 @@ def answer_in(raw: Mapping[str, Any] | None) -> Answer | None:
 
 def problem_out(problem: Problem) -> dict[str, Any]:
     """Write a problem."""
-    return asdict(problem)
+    causes = [{**asdict(one), "last": one.last.isoformat() if one.last else None} for one in problem.causes]
+    return {**asdict(problem), "causes": causes}
 
 
 def problem_in(raw: Mapping[str, Any] | None) -> Problem | None:
     """Read a problem."""
-    return None if raw is None else Problem(**raw)
+    if raw is None:
+        return None
+    causes = tuple(_cause_in(one) for one in raw.get("causes", ()))
+    return Problem(**{**raw, "causes": causes})
+
+
+def _cause_in(raw: Mapping[str, Any]) -> Cause:
+    last = datetime.fromisoformat(raw["last"]) if raw["last"] else None
+    return Cause(**{**raw, "endings": tuple(raw["endings"]), "last": last})

@@ -51,6 +51,11 @@ class Controls:
                 return self._resume(row)
             case DecisionKind.ABORT:
                 return await self._abort(session, row, by=by, reason=reason)
+            case DecisionKind.ROLL_BACK:
+                raise WrongUse(
+                    "A rollback has a plan of its own; nothing was done.",
+                    hint=f"/release rollback {name_of(row.number)}",
+                )
             case _:
                 raise WrongUse(f"{kind} is not something to do to a release.", hint="/release help")
 

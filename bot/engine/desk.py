@@ -2,34 +2,36 @@
 
 from __future__ import annotations
 
-import uuid
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import select, update
+from sqlalchemy import update
 
+from bot.domain.approval import demand_typed
 from bot.domain.errors import WrongUse
-from bot.domain.plan import StepKind
-from bot.domain.policy import demand, may_decide
+from bot.domain.planning import rolls_back
+from bot.domain.policy import demand, demand_delegable
 from bot.domain.readmodel import Decided
-from bot.domain.release import FINISHED, Answer, Choice, DecisionKind, Question, ReleaseState, StepState
+from bot.domain.release import FINISHED, Answer, DecisionKind
 from bot.engine import audit, locks, readings
+from bot.engine.answers import taken
+from bot.engine.beginning import begin, demand_reason, take_over
 from bot.engine.bell import Bell
-from bot.engine.codec import answer_in, answer_out, plan_in, plan_out, question_in, question_out
 from bot.engine.controls import Controls
-from bot.engine.tables import CursorRow, DecisionRow, EventRow, LockRow, QuestionRow, ReleaseRow, StepRow
+from bot.engine.looking import Looking
+from bot.engine.standing import delegated, undelegated
+from bot.engine.tables import CursorRow, DecisionRow, ReleaseRow
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping
     from datetime import datetime
 
     from sqlalchemy.ext.asyncio import AsyncSession
 
+    from bot.domain.approval import Delegation
     from bot.domain.plan import Plan
-    from bot.domain.readmodel import AskedQuestion, EventView, LockView, Person, ReleaseView
+    from bot.domain.readmodel import LockView, Person, ReleaseView
     from bot.engine.store import Store
     from bot.ports import Clock
-
-OPEN = tuple(state for state in ReleaseState if state not in FINISHED and state is not ReleaseState.PLANNED)
 
 
 def never(_step: str) -> str:
@@ -41,7 +43,7 @@ async def always(_session: AsyncSession, _plan: Plan) -> None:
     """Let every release start."""
 
 
-class Desk:
+class Desk(Looking):
     """Every method is one transaction; each raises `bot.engine.store.StoreUnavailable` when the database does not answer."""
 
     def __init__(
@@ -53,7 +55,8 @@ class Desk:
         demand_open: Callable[[AsyncSession, Plan], Awaitable[None]] = always,
     ) -> None:
         """``skip_of`` tells who may skip a step, by the step's id; ``demand_open`` raises while no release may start."""
-        self._store, self._clock, self._skip_of, self._demand_open = store, clock, skip_of, demand_open
+        super().__init__(store, clock=clock, skip_of=skip_of)
+        self._demand_open = demand_open
         self.bell = Bell()
         self._controls = Controls(clock, skip_of)
 
@@ -67,30 +70,80 @@ class Desk:
         now = self._clock.now()
         async with self._store.writing() as session:
             await self._demand_open(session, plan)
-            row = ReleaseRow(
-                environment=plan.environment,
-                state=ReleaseState.RUNNING,
-                plan=plan_out(plan),
-                fingerprint=plan.fingerprint,
-                checklist=checklist,
-                started_by=by,
-                created_at=now,
-                channel=channel,
-            )
-            session.add(row)
-            await session.flush()
+            row = await begin(session, plan, checklist=checklist, by=by, channel=channel, now=now, source=source)
             await locks.borrow(session, plan, row.number, by=by, now=now)
-            session.add_all(
-                StepRow(release=row.number, key=step.key, position=position, state=StepState.PENDING)
-                for position, step in enumerate(plan.steps)
-            )
-            if plan.steps and plan.steps[0].kind is StepKind.APPROVAL:
-                session.add_all(_confirmed(plan, row, by=by, now=now, source=source))
             said = {"version": plan.version, "head": plan.head, "fingerprint": plan.fingerprint}
             await self._event(session, row.number, "release.started", by=by, source=source, data=said)
             number = row.number
         self.bell.ring()
         return await self.release(readings.name_of(number))
+
+    async def roll_back(
+        self,
+        *,
+        release: str,
+        plan: Plan,
+        checklist: str,
+        by: Person,
+        reason: str,
+        typed: str,
+        channel: str = "",
+        source: str = "",
+    ) -> ReleaseView:
+        """Confirm a rollback: a release of its own, which takes over the lock of the one that it takes back.
+
+        Raises `WrongUse` unless reason and version are given, `Conflict` when there is nothing to go back from.
+        """
+        demand(by, DecisionKind.ROLL_BACK)
+        demand_reason(reason)
+        demand_typed(typed, plan.version)
+        if rolls_back(plan) != release:
+            raise WrongUse(f"That plan does not roll {release} back; nothing was done.", hint="/release rollback")
+        now = self._clock.now()
+        async with self._store.writing() as session:
+            old = await self._row(session, release, lock=True)
+            new = await take_over(
+                session,
+                old,
+                plan,
+                checklist=checklist,
+                by=by.slack,
+                reason=reason,
+                channel=channel,
+                source=source,
+                now=now,
+            )
+            began = {"version": plan.version, "head": plan.head, "fingerprint": plan.fingerprint, "rolls_back": release}
+            number = new.number
+            told = {"reason": reason, "by_release": readings.name_of(number), "to": plan.version}
+            await self._event(
+                session, old.number, f"release.{DecisionKind.ROLL_BACK}", by=by.slack, source=source, data=told
+            )
+            await self._event(session, number, "release.started", by=by.slack, source=source, data=began)
+        self.bell.ring()
+        return await self.release(readings.name_of(number))
+
+    async def delegate(
+        self, *, of: Person, to: Person, until: datetime, reason: str = "", source: str = ""
+    ) -> Delegation:
+        """Let somebody approve in one's stead for a while; a new word about the same person replaces the old one."""
+        now = self._clock.now()
+        roles = demand_delegable(of, to, until=until, now=now)
+        async with self._store.writing() as session:
+            made = await delegated(session, of, to, roles, until=until, reason=reason, source=source, now=now)
+            data = {"to": to.slack, "until": until.isoformat(), "roles": sorted(roles), "reason": reason}
+            await self._event(session, None, "delegation.made", by=of.slack, source=source, data=data)
+        self.bell.ring()
+        return made
+
+    async def end_delegation(self, *, of: Person, to: str) -> int:
+        """Take it back; returns how many there were."""
+        async with self._store.writing() as session:
+            ended = await undelegated(session, of.slack, to, now=self._clock.now())
+            if ended:
+                await self._event(session, None, "delegation.ended", by=of.slack, data={"to": to})
+        self.bell.ring()
+        return ended
 
     async def answer(
         self,
@@ -104,38 +157,14 @@ class Desk:
         source: str = "",
     ) -> Decided:
         """Answer a question; the first answer counts, and a later one is told whose that was."""
-        if not may_decide(by, kind):
-            demand(by, kind)
-        now = self._clock.now()
-        said = Answer(kind, by.slack, now, value, reason, dict(form) if form else None)
+        said = Answer(kind, by.slack, self._clock.now(), value, reason, dict(form) if form else None)
         async with self._store.writing() as session:
-            row = await session.get(QuestionRow, question)
-            if row is None:
-                raise WrongUse("That question is not known; nothing was decided.", hint="/release status")
-            choices = question_in(row.question).choices
-            label = next((one.label for one in choices if (one.kind, one.value) == (kind, value)), None)
-            if label is None:
-                raise WrongUse(f"{kind} is no answer to that question; nothing was decided.", hint="/release status")
-            await session.get(
-                ReleaseRow, row.release, with_for_update=True
-            )  # in the runner's order: nobody waits in a ring
-            taken = await session.execute(
-                update(QuestionRow)
-                .where(QuestionRow.id == question, QuestionRow.closed_at.is_(None))
-                .values(closed_at=now, answer=answer_out(said))
-                .execution_options(synchronize_session=False)
-            )
-            effective = bool(getattr(taken, "rowcount", 0))
-            session.add(_decision(row, said, source=source, effective=effective))
-            event = "step.answered" if effective else "step.answered_late"
-            told = {"question": question, "fingerprint": row.fingerprint, **_said(said)}
-            await self._event(session, row.release, event, step=row.step, by=by.slack, source=source, data=told)
-            if not effective:
-                await session.refresh(row)
+            row, decided, happened = await taken(session, question, said, by=by, source=source)
+            if happened:
+                what, data = happened
+                await self._event(session, row.release, what, step=row.step, by=by.slack, source=source, data=data)
         self.bell.ring()
-        return (
-            Decided(effective=True, sentence=f"Your answer counts: {label.rstrip(' …')}.") if effective else _late(row)
-        )
+        return decided
 
     async def control(
         self, *, release: str, kind: DecisionKind, by: Person, reason: str = "", source: str = ""
@@ -159,48 +188,6 @@ class Desk:
         self.bell.ring()
         return Decided(effective=True, sentence=sentence)
 
-    async def release(self, release: str, /) -> ReleaseView:
-        """Return a release as it stands; raises `WrongUse` for an unknown one."""
-        number = readings.number_of(release)
-        async with self._store.reading() as session:
-            return await readings.release_view(session, number, now=self._clock.now(), skip_of=self._skip_of)
-
-    async def active(self) -> tuple[ReleaseView, ...]:
-        """Return every release that is neither finished nor only planned, oldest first."""
-        return await self._views(
-            select(ReleaseRow.number).where(ReleaseRow.state.in_(OPEN)).order_by(ReleaseRow.number)
-        )
-
-    async def history(self, environment: str, *, limit: int) -> tuple[ReleaseView, ...]:
-        """Return the newest releases of an environment, the newest first."""
-        chosen = select(ReleaseRow.number).where(ReleaseRow.environment == environment)
-        return await self._views(chosen.order_by(ReleaseRow.number.desc()).limit(limit))
-
-    async def _views(self, numbers: Any) -> tuple[ReleaseView, ...]:
-        now = self._clock.now()
-        async with self._store.reading() as session:
-            found = (await session.scalars(numbers)).all()
-            return tuple([await readings.release_view(session, one, now=now, skip_of=self._skip_of) for one in found])
-
-    async def questions(self, release: str, /) -> tuple[AskedQuestion, ...]:
-        """Return every question of a release, oldest first."""
-        async with self._store.reading() as session:
-            return await readings.questions(session, readings.number_of(release))
-
-    async def events(self, *, after: int, limit: int, release: str = "") -> Sequence[EventView]:
-        """Return the events behind a position, oldest first."""
-        query = select(EventRow).where(EventRow.id > after).order_by(EventRow.id).limit(limit)
-        if release:
-            query = query.where(EventRow.release == readings.number_of(release))
-        async with self._store.reading() as session:
-            return [readings.event_view(one) for one in await session.scalars(query)]
-
-    async def cursor(self, name: str, /) -> int:
-        """Return how far a reader of the log has read."""
-        async with self._store.reading() as session:
-            row = await session.get(CursorRow, name)
-            return row.position if row else 0
-
     async def move_cursor(self, name: str, /, *, to: int) -> None:
         """Note how far a reader of the log has read."""
         async with self._store.writing() as session:
@@ -212,21 +199,6 @@ class Desk:
         async with self._store.writing() as session:
             values = {"channel": channel, "thread": thread}
             await session.execute(update(ReleaseRow).where(ReleaseRow.number == number).values(**values))
-
-    async def last_proved(self, environment: str) -> tuple[str, str] | None:
-        """Return commit and version of the last full release that was proved live here, or None."""
-        query = (
-            select(ReleaseRow)
-            .join(StepRow, StepRow.release == ReleaseRow.number)
-            .where(ReleaseRow.environment == environment, StepRow.key == "prove_live", StepRow.state == StepState.DONE)
-            .order_by(StepRow.finished_at.desc())
-        )
-        async with self._store.reading() as session:
-            for row in await session.scalars(query):
-                plan = plan_in(row.plan)
-                if not plan.partial:
-                    return plan.head, plan.version
-        return None
 
     async def lock(self, environment: str, /, *, by: Person, reason: str, source: str = "") -> LockView:
         """Lock an environment; raises `Conflict` naming who has it. One's own lock gets the new reason."""
@@ -245,12 +217,6 @@ class Desk:
             said = {"environment": environment}
             await self._event(session, None, "lock.released", by=by.slack, source=source, data=said)
         self.bell.ring()
-
-    async def lock_of(self, environment: str) -> LockView | None:
-        """Return who holds an environment."""
-        async with self._store.reading() as session:
-            row = await session.get(LockRow, environment)
-            return readings.lock_view(row) if row else None
 
     async def _row(self, session: AsyncSession, release: str, *, lock: bool) -> ReleaseRow:
         row = await session.get(ReleaseRow, readings.number_of(release), with_for_update=lock)
@@ -271,59 +237,3 @@ class Desk:
     ) -> None:
         now = self._clock.now()
         await audit.append(session, release=release, kind=kind, at=now, step=step, by=by, source=source, data=data)
-
-
-def new_question_id() -> str:
-    """Return an id that no other question has."""
-    return f"Q{uuid.uuid4().hex[:12]}"
-
-
-def _confirmed(plan: Plan, row: ReleaseRow, *, by: str, now: datetime, source: str) -> tuple[QuestionRow, DecisionRow]:
-    yes = Choice(DecisionKind.APPROVE, "Start")
-    question = Question(title=f"Release {plan.version} to {plan.environment}?", detail="", choices=(yes,))
-    said = Answer(DecisionKind.APPROVE, by, now)
-    asked = QuestionRow(
-        id=new_question_id(),
-        release=row.number,
-        step=plan.steps[0].key,
-        attempt=1,
-        question=question_out(question),
-        fingerprint=row.fingerprint,
-        asked_at=now,
-        closed_at=now,
-        answer=answer_out(said),
-    )
-    return asked, _decision(asked, said, source=source, effective=True)
-
-
-def _said(answer: Answer) -> dict[str, object]:
-    """Return what was answered, as the log of events keeps it; who and when stand beside it."""
-    form = dict(answer.form) if answer.form else None
-    return {"kind": answer.kind, "value": answer.value, "reason": answer.reason, "form": form}
-
-
-def _decision(row: QuestionRow, said: Answer, *, source: str, effective: bool) -> DecisionRow:
-    return DecisionRow(
-        release=row.release,
-        step=row.step,
-        question=row.id,
-        kind=said.kind,
-        by=said.by,
-        at=said.at,
-        value=said.value,
-        reason=said.reason,
-        form=dict(said.form) if said.form else None,
-        source=source,
-        effective=effective,
-    )
-
-
-def _late(row: QuestionRow) -> Decided:
-    first = answer_in(row.answer)
-    if first is None:
-        return Decided(effective=False, sentence="This is not asked any more; nothing was changed. → /release status")
-    when = f"<!date^{int(first.at.timestamp())}^{{time}}|{first.at:%H:%M} UTC>"
-    return Decided(
-        effective=False,
-        sentence=f"<@{first.by}> has already answered at {when}: {first.kind}. Your click changed nothing.",
-    )

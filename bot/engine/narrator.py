@@ -16,14 +16,14 @@ import structlog
 
 from bot.domain.errors import ReleaseError
 from bot.domain.release import FINISHED, ReleaseState, StepState
-from bot.views import dashboard, question
+from bot.views import alarms, dashboard, question
 from bot.views import step as step_view
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
-    from bot.domain.readmodel import AskedQuestion, EventView, ReleaseView, StepView
+    from bot.domain.readmodel import AskedQuestion, EventView, OpenQuestion, ReleaseView, StepView
     from bot.domain.world import Posted
     from bot.views.kit import Message
 
@@ -76,6 +76,10 @@ class Outbox(Protocol):
         """Return where Slack has the message of this key, or None while it has not."""
 
 
+def _nobody(_role: str) -> Sequence[str]:
+    return ()
+
+
 class Bell(Protocol):
     """Rings when something was written to the log (`bot.engine.desk.Bell`)."""
 
@@ -91,6 +95,7 @@ class Narrator:
     outbox: Outbox
     bell: Bell
     channel: str
+    approvers: Callable[[str], Sequence[str]] = _nobody  # Slack ids of who has a role
     _unplaced: set[str] = field(default_factory=set)  # dashboards that Slack did not have when we looked
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -125,11 +130,44 @@ class Narrator:
         for key, message in _steps(release, {event.step for event in events}):
             await self._put(key, message, under=release.id)
         for asked in await self.ledger.questions(release.id):
-            await self._put(f"{release.id}:{asked.opened.id}", _question(release, asked), under=release.id)
+            message = _question(release, asked, self._must_act(release, asked.opened))
+            await self._put(f"{release.id}:{asked.opened.id}", message, under=release.id)
+        await self._tell_alarms(release, events)
         for key, message in _stops(release):
             await self._put(key, message, under=release.id, broadcast=True)
         for key, message in _endings(release):
             await self._put(key, message, under=release.id, broadcast=not announced(release), final=True)
+
+    async def _tell_alarms(self, release: ReleaseView, events: Sequence[EventView]) -> None:
+        """What somebody must see now has a message of its own, by the event's number."""
+        for event in events:
+            key, facts = f"{release.id}:alarm:{event.id}", event.data
+            match event.kind:
+                case "approval.reminded":
+                    asked = next((one for one in release.questions if one.id == facts.get("question")), None)
+                    if asked:  # nobody is reminded of what has been answered meanwhile
+                        who = self._must_act(release, asked)
+                        await self._put(key, alarms.reminder(release, asked, who), under=release.id)
+                case "approval.voided":
+                    why = str(facts.get("why", ""))
+                    await self._put(key, alarms.voided(release, step=event.step, why=why), under=release.id)
+                case "approval.broken_glass":
+                    reason = str(facts.get("reason", ""))
+                    await self._put(key, alarms.broken_glass(release, step=event.step, by=event.by, reason=reason))
+                case "release.trouble":
+                    message = alarms.trouble(release, why=str(facts.get("why", "")))
+                    await self._put(key, message, under=release.id, broadcast=True)
+                case "release.warned":
+                    await self._put(key, alarms.warning(release, why=str(facts.get("why", ""))), under=release.id)
+
+    def _must_act(self, release: ReleaseView, opened: OpenQuestion) -> Sequence[str]:
+        """Who is mentioned: whoever started the release, and of an approval those who may still give theirs."""
+        policy = opened.question.approval
+        if policy is None:
+            return (release.started_by,)
+        heard = {one.voice for one in opened.approvals} | {one.by for one in opened.approvals}
+        out = heard if policy.starter == "may" else heard | {release.started_by}
+        return tuple(one for one in self.approvers(policy.role) if one not in out) or (release.started_by,)
 
     async def _put(
         self, key: str, message: Message, *, under: str = "", broadcast: bool = False, final: bool = False
@@ -185,10 +223,10 @@ def announced(release: ReleaseView) -> bool:
     return any(one.step == "announce_success" and one.key in proved for one in release.plan.steps)
 
 
-def _question(release: ReleaseView, asked: AskedQuestion) -> Message:
+def _question(release: ReleaseView, asked: AskedQuestion, must_act: Sequence[str]) -> Message:
     answer = asked.answer
     if answer is None and asked.closed_at is None:
-        return question.question(asked.opened, ask=release.started_by, people=_assigned(release, asked.opened.step))
+        return question.question(asked.opened, ask=must_act, people=_assigned(release, asked.opened.step))
     return question.answered(
         asked.opened.question,
         release=release.id,
@@ -197,6 +235,8 @@ def _question(release: ReleaseView, asked: AskedQuestion) -> Message:
         at=answer.at if answer else asked.closed_at or asked.opened.asked_at,
         value=answer.value if answer else "",
         reason=answer.reason if answer else "",
+        void=asked.void,
+        approvals=asked.opened.approvals,
     )
 
 

@@ -41,3 +41,9 @@ class ReleaseOffice(Protocol):
 
         Raises `WrongUse` for a strategy or version that cannot be, `Conflict` when there is nothing to release.
         """
+
+    async def roll_back(self, *, release: str, drain: bool = False) -> PreparedPlan:
+        """Plan to go back to what was proved live before a release; nothing is kept.
+
+        Raises `Refused` when nothing is known to have been live, or a migration since is not backward compatible.
+        """

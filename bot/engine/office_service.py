@@ -13,11 +13,13 @@ from bot.domain.changes import Ref
 from bot.domain.errors import Conflict, Refused, ReleaseError, WrongUse
 from bot.domain.planning import COMMENTS, NO_NOTES, demand_known
 from bot.domain.report import Drift, PreparedPlan, ReviewReport
+from bot.domain.rollback import CHECKLIST, demand_offered, proved_before
 from bot.domain.rules.reading import Surroundings
 from bot.domain.version import Bump, Version, accept
 from bot.engine.authors import known_of
 from bot.engine.clock import SystemClock
 from bot.engine.drafting import Drafting
+from bot.engine.way_back import way_back
 from bot.reviewing import brought_by, review_range
 
 if TYPE_CHECKING:
@@ -26,7 +28,8 @@ if TYPE_CHECKING:
     from bot.domain.checklist import Checklist
     from bot.domain.drafting import Draft
     from bot.domain.plan import Plan
-    from bot.domain.planning import ManualStep, Pinned
+    from bot.domain.planning import GoingBack, ManualStep, Pinned
+    from bot.domain.readmodel import ReleaseView
     from bot.domain.review import Review
     from bot.engine.office import Tell
     from bot.ports import Clock, Ports
@@ -56,6 +59,7 @@ class Planning(Protocol):
         manual_steps: Sequence[ManualStep] = (),
         notes: Draft = NO_NOTES,
         authors: Mapping[str, object] | None = None,
+        back: GoingBack | None = None,
     ) -> Plan:
         """Make the plan with the exact commands of each step."""
 
@@ -135,6 +139,17 @@ class OfficeService:
             authors=_asked_of(report),
         )
         return PreparedPlan(plan, checklist.text, report, max(taken, default=None), drafted.problem)
+
+    async def roll_back(self, *, release: str, drain: bool = False) -> PreparedPlan:
+        """Plan to go back to what was proved live before a release; see `ReleaseOffice`."""
+        gone: ReleaseView = await self.desk.release(release)
+        area = self._area(gone.environment)
+        demand_offered(gone)
+        target = proved_before(gone, await self.desk.last_proved(area.name, before=release))
+        await area.ports.repository.fetch()
+        ends = Ref(target[1], target[0]), Ref(gone.plan.version, gone.plan.head)
+        report = await self._report(area, *ends, hotfix=False, tell=None)
+        return way_back(gone, target, report, area.checklists()[CHECKLIST], area.planning, drain=drain)
 
     def _area(self, environment: str) -> Area:
         name, _ = self.settings.environment(environment)
@@ -286,9 +301,11 @@ def _nothing(area: Area) -> str:
 def _checklist(area: Area, wanted: str, review: Review) -> Checklist:
     known = area.checklists()
     name = wanted or review.strategy.recommended
+    if name == CHECKLIST:
+        raise WrongUse("A rollback is not a way to release.", hint="/release rollback")
     if name in known:
         return known[name]
-    choices = ", ".join(known)
+    choices = ", ".join(one for one in known if one != CHECKLIST)
     if not wanted:
         raise Refused(
             f"The review recommends {name}, and there is no checklist of that name here.",

@@ -12,6 +12,7 @@ from bot.domain.plan import StepKind
 from bot.domain.planning import loose_ends
 from bot.domain.readmodel import AskedQuestion, EventView, LockView, OpenQuestion, ReleaseView, StepView
 from bot.domain.release import ReleaseState, StepState
+from bot.engine.approvals import approvals_of
 from bot.engine.codec import answer_in, plan_in, problem_in, question_in
 from bot.engine.tables import EventRow, LockRow, OutageRow, QuestionRow, ReleaseRow, StepRow, WatchRow
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.ext.asyncio import AsyncSession
 
+    from bot.domain.approval import Approval
     from bot.domain.plan import Plan
 
 
@@ -63,6 +65,7 @@ async def release_view(
         loose_ends=loose_ends(row.debts),
         channel=row.channel,
         thread=row.thread,
+        rolls_back=name_of(row.rolls_back) if row.rolls_back else "",
     )
 
 
@@ -75,13 +78,14 @@ async def step_rows(session: AsyncSession, number: int) -> Sequence[StepRow]:
 async def questions(session: AsyncSession, number: int) -> tuple[AskedQuestion, ...]:
     """Return every question of a release, oldest first."""
     query = select(QuestionRow).where(QuestionRow.release == number).order_by(QuestionRow.asked_at, QuestionRow.id)
-    return tuple(asked(one) for one in await session.scalars(query))
+    given = await approvals_of(session, number)
+    return tuple(asked(one, given.get(one.id, ())) for one in await session.scalars(query))
 
 
-def asked(row: QuestionRow) -> AskedQuestion:
+def asked(row: QuestionRow, given: tuple[Approval, ...] = ()) -> AskedQuestion:
     """Read one question."""
-    opened = OpenQuestion(row.id, name_of(row.release), row.step, row.asked_at, question_in(row.question))
-    return AskedQuestion(opened, answer_in(row.answer), row.closed_at)
+    opened = OpenQuestion(row.id, name_of(row.release), row.step, row.asked_at, question_in(row.question), given)
+    return AskedQuestion(opened, answer_in(row.answer), row.closed_at, row.void)
 
 
 async def measures(session: AsyncSession, row: ReleaseRow, *, now: datetime) -> tuple[float | None, float]:

@@ -3,31 +3,35 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass, is_dataclass
+from dataclasses import asdict, dataclass, is_dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import or_, select, update
 
+from bot.domain.causes import likely
 from bot.domain.release import RELEASE_MOVES, STEP_MOVES, ReleaseState, StepState, move_release, move_step
 from bot.engine import audit, locks
+from bot.engine.approvals import asked_approval
 from bot.engine.asked import last_question, typed
-from bot.engine.codec import answer_in, plan_in, problem_out, question_out
+from bot.engine.asking import Asking, step_row
+from bot.engine.codec import answer_in, plan_in, problem_out
 from bot.engine.controls import close_questions
-from bot.engine.desk import new_question_id
 from bot.engine.readings import measures, name_of, step_rows
+from bot.engine.seen import seen_before
 from bot.engine.step import Measured
-from bot.engine.tables import QuestionRow, ReleaseRow, StepRow
+from bot.engine.tables import ReleaseRow, StepRow
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection, Mapping
+    from collections.abc import AsyncIterator, Collection, Mapping, Sequence
     from datetime import datetime
 
     from sqlalchemy.ext.asyncio import AsyncSession
 
     from bot.domain.plan import Plan
     from bot.domain.readmodel import Problem
-    from bot.domain.release import Answer, Question
+    from bot.domain.release import Answer
+    from bot.engine.approvals import AskedApproval
     from bot.engine.bell import Bell
     from bot.engine.step import Evidence
     from bot.engine.store import Store
@@ -52,9 +56,11 @@ class Situation:
     created_at: datetime
     outputs: Mapping[str, Mapping[str, Any]]  # by step id
     step: StepRow | None
+    fingerprint: str
     answer: Answer | None  # to the step's own question
     cleared: Answer | None  # to the engine's question after an interruption
-    waiting: bool  # a question of this attempt is open
+    approval: AskedApproval | None  # what the engine asked before the effect
+    waiting: bool  # another question of this attempt is open
     typed: Mapping[str, Any]  # what people last sent in the forms of this step, at any attempt
 
 
@@ -97,10 +103,15 @@ class Ledger:
         return Book(self, number, fence)
 
     @asynccontextmanager
-    async def fenced(self, number: int, fence: int) -> AsyncIterator[tuple[AsyncSession, ReleaseRow]]:
-        """Open a transaction in which the lease is ours; raises `LeaseLost` when it is not."""
+    async def fenced(
+        self, number: int, fence: int, *, look: bool = False
+    ) -> AsyncIterator[tuple[AsyncSession, ReleaseRow]]:
+        """Open a transaction in which the lease is ours; raises `LeaseLost` when it is not.
+
+        One that only looks locks no row: nobody waits for it, and nobody passes a release over for its sake.
+        """
         async with self._store.writing() as session:
-            row = await session.get(ReleaseRow, number, with_for_update=True)
+            row = await session.get(ReleaseRow, number, with_for_update=not look)
             if row is None or row.fence != fence or row.lease_owner != self._owner:
                 raise LeaseLost(name_of(number))
             yield session, row
@@ -112,18 +123,26 @@ class Ledger:
         await audit.append(session, release=number, kind=kind, at=self._clock.now(), step=step, data=data)
 
 
-class Book:
+class Book(Asking):
     """One claimed release."""
 
     def __init__(self, ledger: Ledger, number: int, fence: int) -> None:
         """Made by `Ledger.book`."""
         self._ledger, self.number, self._fence = ledger, number, fence
 
-    def _now(self) -> datetime:
+    def now(self) -> datetime:
+        """Return the time by the ledger's clock."""
         return self._ledger._clock.now()  # noqa: SLF001  # a book is the other half of its ledger
 
     @asynccontextmanager
-    async def _writing(self) -> AsyncIterator[tuple[AsyncSession, ReleaseRow]]:
+    async def looking(self) -> AsyncIterator[tuple[AsyncSession, ReleaseRow]]:
+        """Open a fenced transaction that writes nothing."""
+        async with self._ledger.fenced(self.number, self._fence, look=True) as (session, row):
+            yield session, row
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[tuple[AsyncSession, ReleaseRow]]:
+        """Open a fenced transaction, and ring the bell once it is committed."""
         async with self._ledger.fenced(self.number, self._fence) as (session, row):
             yield session, row
         self._ledger._bell.ring()  # noqa: SLF001
@@ -131,7 +150,7 @@ class Book:
     async def renew(self) -> None:
         """Prolong the lease."""
         async with self._ledger.fenced(self.number, self._fence) as (_, row):
-            row.lease_until = self._now() + self._ledger._lease  # noqa: SLF001
+            row.lease_until = self.now() + self._ledger._lease  # noqa: SLF001
 
     async def let_go(self) -> None:
         """Give the lease back."""
@@ -140,7 +159,7 @@ class Book:
 
     async def situation(self) -> Situation:
         """Read how things stand."""
-        async with self._ledger.fenced(self.number, self._fence) as (session, row):
+        async with self.looking() as (session, row):
             plan = plan_in(row.plan)
             steps = await step_rows(session, self.number)
             current = next((one for one in steps if one.state not in (StepState.DONE, StepState.SKIPPED)), None)
@@ -155,6 +174,8 @@ class Book:
                 created_at=row.created_at,
                 outputs={plan.step(one.key).step: one.output or {} for one in done},
                 step=current,
+                fingerprint=plan.fingerprint,
+                approval=await asked_approval(session, self.number, current) if current else None,
                 answer=answer_in(asked.answer) if asked else None,
                 cleared=answer_in(interrupted.answer) if interrupted else None,
                 waiting=any(one is not None and one.closed_at is None for one in (asked, interrupted)),
@@ -166,8 +187,8 @@ class Book:
 
         False, and nothing is noted, when a person paused, skipped or aborted it since it was looked at.
         """
-        async with self._writing() as (session, row):
-            step = await _step(session, self.number, key)
+        async with self.writing() as (session, row):
+            step = await step_row(session, self.number, key)
             if row.state != ReleaseState.RUNNING or StepState.RUNNING not in STEP_MOVES[StepState(step.state)]:
                 return False
             fresh = step.state == StepState.PENDING or retry
@@ -175,71 +196,59 @@ class Book:
             if not fresh:
                 return True
             step.attempt += 1
-            step.started_at = step.started_at or self._now()
+            step.started_at = step.started_at or self.now()
             step.problem, step.in_effect, step.progress = None, False, ""
             await self._ledger.append(session, row.number, "step.running", step=key, data={"attempt": step.attempt})
             return True
 
-    async def ask(self, key: str, question: Question, *, engine: bool = False) -> None:
-        """Put a question to people; the step waits for its answer."""
-        async with self._writing() as (session, row):
-            step = await _step(session, self.number, key)
-            step.state = move_step(StepState(step.state), StepState.WAITING)
-            identity = new_question_id()
-            session.add(
-                QuestionRow(
-                    id=identity,
-                    release=self.number,
-                    step=key,
-                    attempt=step.attempt,
-                    question=question_out(question),
-                    fingerprint=row.fingerprint,
-                    engine=engine,
-                    asked_at=self._now(),
-                )
-            )
-            await self._ledger.append(session, row.number, "step.asked", step=key, data={"question": identity})
+    async def event(self, session: AsyncSession, kind: str, key: str, data: Mapping[str, Any]) -> None:
+        """Add an event about a step."""
+        await self._ledger.append(session, self.number, kind, step=key, data=data)
 
     async def entering_effect(self, key: str) -> None:
         """Note that the effect is about to begin, with the lease prolonged: after a crash this says that it may have."""
-        async with self._writing() as (session, row):
-            step = await _step(session, self.number, key)
+        async with self.writing() as (session, row):
+            step = await step_row(session, self.number, key)
             step.in_effect = True
-            row.lease_until = self._now() + self._ledger._lease  # noqa: SLF001
+            row.lease_until = self.now() + self._ledger._lease  # noqa: SLF001
 
     async def progress(self, key: str, text: str, facts: Mapping[str, object]) -> None:
         """Note what a step reports; what it says to owe is kept with the release."""
-        async with self._writing() as (session, row):
-            step = await _step(session, self.number, key)
+        async with self.writing() as (session, row):
+            step = await step_row(session, self.number, key)
             step.progress = text
             _note_debts(row, facts)
             await self._ledger.append(session, row.number, "step.progress", step=key, data={"text": text, **facts})
 
     async def done(self, key: str, evidence: Evidence) -> None:
         """Store the evidence: the step is over."""
-        async with self._writing() as (session, row):
-            step = await _step(session, self.number, key)
+        async with self.writing() as (session, row):
+            step = await step_row(session, self.number, key)
             step.state = move_step(StepState(step.state), StepState.DONE)
-            step.finished_at, step.summary, step.facts = self._now(), evidence.summary, dict(evidence.facts)
+            step.finished_at, step.summary, step.facts = self.now(), evidence.summary, dict(evidence.facts)
             output = evidence.output
             step.output = asdict(output) if is_dataclass(output) and not isinstance(output, type) else {}
             step.in_effect, step.problem = False, None
             answered = await last_question(session, self.number, step)
             said = answer_in(answered.answer) if answered else None
+            approved = await asked_approval(session, self.number, step)
+            said = said or (approved.answer if approved else None)
             step.decided_by = said.by if said else ""
-            await close_questions(session, self.number, at=self._now(), step=key)
+            await close_questions(session, self.number, at=self.now(), step=key)
             _note_debts(row, evidence.facts)
             await self._ledger.append(session, row.number, "step.done", step=key, data={"summary": evidence.summary})
 
-    async def failed(self, key: str, problem: Problem) -> None:
-        """Note why the step stopped; the release is stopped there, and keeps its lock."""
-        async with self._writing() as (session, row):
-            step = await _step(session, self.number, key)
+    async def failed(self, key: str, problem: Problem, *, usually: Sequence[str] = ()) -> None:
+        """Note why the step stopped, with what was behind it before, or ``usually`` is; the release keeps its lock."""
+        async with self.writing() as (session, row):
+            causes = likely(problem.message, await seen_before(session, row.environment, key), usually)
+            problem = replace(problem, causes=causes)
+            step = await step_row(session, self.number, key)
             if step.state == StepState.WAITING:
                 step.state = StepState.RUNNING
             step.state = move_step(StepState(step.state), StepState.ERROR if problem.ours else StepState.FAILED)
             step.problem, step.in_effect = problem_out(problem), False
-            await close_questions(session, self.number, at=self._now(), step=key)
+            await close_questions(session, self.number, at=self.now(), step=key)
             kind = "step.error" if problem.ours else "step.failed"
             await self._ledger.append(session, row.number, kind, step=key, data=problem_out(problem))
             if row.state != ReleaseState.ABORTING:
@@ -252,28 +261,24 @@ class Book:
 
         False, and nothing is done, when a person paused or aborted it since it was looked at.
         """
-        async with self._writing() as (session, row):
+        async with self.writing() as (session, row):
             if state not in RELEASE_MOVES[ReleaseState(row.state)]:
                 return False
             row.state = state
-            row.finished_at, row.lease_owner, row.lease_until = self._now(), "", None
-            await close_questions(session, self.number, at=self._now())
+            row.finished_at, row.lease_owner, row.lease_until = self.now(), "", None
+            await close_questions(session, self.number, at=self.now())
             await locks.give_back(session, row)
             await self._ledger.append(session, row.number, f"release.{state}", data={"note": row.note})
             return True
 
     async def measured(self) -> Measured:
         """Return duration and downtime so far."""
-        async with self._ledger.fenced(self.number, self._fence) as (session, row):
-            downtime, unwatched = await measures(session, row, now=self._now())
-            return Measured((self._now() - row.created_at).total_seconds(), downtime, unwatched)
+        async with self.looking() as (session, row):
+            downtime, unwatched = await measures(session, row, now=self.now())
+            return Measured((self.now() - row.created_at).total_seconds(), downtime, unwatched)
 
 
 def _note_debts(row: ReleaseRow, facts: Mapping[str, object]) -> None:
     kept = {name: facts[name] for name in ("owes", "settles") if name in facts}
     if kept:
         row.debts = [*row.debts, kept]
-
-
-async def _step(session: AsyncSession, number: int, key: str) -> StepRow:
-    return await session.get_one(StepRow, (number, key), with_for_update=True)

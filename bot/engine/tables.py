@@ -54,6 +54,7 @@ class ReleaseRow(Base):
     fingerprint: Mapped[str] = mapped_column(String(64))
     checklist: Mapped[str] = mapped_column(Text, default="")
     started_by: Mapped[str] = mapped_column(String(64))
+    rolls_back: Mapped[int | None] = mapped_column(BigInteger)
     created_at: Mapped[datetime]
     finished_at: Mapped[datetime | None]
     note: Mapped[str] = mapped_column(Text, default="")
@@ -88,7 +89,11 @@ class StepRow(Base):
 
 
 class QuestionRow(Base):
-    """A question to people. The first answer closes it: ``closed_at`` is set by compare-and-set. ``engine``: not the step's own."""
+    """A question to people. The first answer closes it: ``closed_at`` is set by compare-and-set. ``engine``: not the step's own.
+
+    One with ``purpose`` "approval" is closed by the runner once enough people have approved; ``void`` says what took its
+    approvals away.
+    """
 
     __tablename__ = "questions"
 
@@ -99,9 +104,48 @@ class QuestionRow(Base):
     question: Mapped[dict[str, Any]]
     fingerprint: Mapped[str] = mapped_column(String(64))
     engine: Mapped[bool] = mapped_column(default=False)
+    purpose: Mapped[str] = mapped_column(String(16), default="")
+    void: Mapped[str] = mapped_column(Text, default="")
+    reminded_at: Mapped[datetime | None]
     asked_at: Mapped[datetime]
     closed_at: Mapped[datetime | None]
     answer: Mapped[dict[str, Any] | None] = mapped_column(JSON, nullable=True)
+
+
+class ApprovalRow(Base):
+    """One person's yes as it stands: the decision behind it is kept for ever, this ends when it no longer counts.
+
+    ``looked``: the runner has evaluated what it rests on since it was given.
+    """
+
+    __tablename__ = "approvals"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=True)
+    release: Mapped[int] = mapped_column(ForeignKey("releases.number"), index=True)
+    question: Mapped[str] = mapped_column(ForeignKey("questions.id"), index=True)
+    by: Mapped[str] = mapped_column(String(64))
+    voice: Mapped[str] = mapped_column(String(64))
+    at: Mapped[datetime]
+    glass: Mapped[bool] = mapped_column(default=False)
+    reason: Mapped[str] = mapped_column(Text, default="")
+    looked: Mapped[bool] = mapped_column(default=False)
+    ended_at: Mapped[datetime | None]
+    ended_why: Mapped[str] = mapped_column(Text, default="")
+
+
+class DelegationRow(Base):
+    """Somebody lets somebody else approve in their stead for a while. ``roles``: those that they had when saying so."""
+
+    __tablename__ = "delegations"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=True)
+    of: Mapped[str] = mapped_column(String(64), index=True)
+    to: Mapped[str] = mapped_column(String(64), index=True)
+    roles: Mapped[list[Any]]
+    since: Mapped[datetime]
+    until: Mapped[datetime]
+    reason: Mapped[str] = mapped_column(Text, default="")
+    source: Mapped[str] = mapped_column(String(200), default="")
 
 
 class DecisionRow(Base):

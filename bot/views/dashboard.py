@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from bot.domain.release import FINISHED, DecisionKind, ReleaseState, StepState
+from bot.domain.rollback import offered
 from bot.views import ids, kit, question
 from bot.views.plan import facts_line
 from bot.views.states import RELEASE, STEP
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from slack_sdk.models.blocks import Block, ButtonElement
 
+    from bot.domain.causes import Cause
     from bot.domain.readmodel import Problem, ReleaseView, StepView
 
 _BAR = 12
@@ -85,6 +87,7 @@ def controls(release: ReleaseView) -> list[ButtonElement]:
         DecisionKind.RESUME: kit.button("Resume", ids.RESUME, value, style="primary"),
         DecisionKind.SKIP: kit.button("Skip …", ids.SKIP, value),
         DecisionKind.PAUSE: kit.button("Pause", ids.PAUSE, value),
+        DecisionKind.ROLL_BACK: kit.button("Roll back …", ids.ROLL_BACK, value),
         DecisionKind.ABORT: kit.button("Abort …", ids.ABORT, value, style="danger"),
     }
     asked = {choice.kind for one in release.questions for choice in one.question.choices}
@@ -92,16 +95,17 @@ def controls(release: ReleaseView) -> list[ButtonElement]:
 
 
 def _legal(release: ReleaseView) -> set[DecisionKind]:
+    back = {DecisionKind.ROLL_BACK} if offered(release) else set()
     match release.state:
         case ReleaseState.RUNNING:
             return {DecisionKind.PAUSE, DecisionKind.ABORT}
         case ReleaseState.PAUSED:
-            return {DecisionKind.RESUME, DecisionKind.ABORT}
+            return {DecisionKind.RESUME, DecisionKind.ABORT, *back}
         case ReleaseState.STOPPED:
             skip = {DecisionKind.SKIP} if release.current and _skippable(release.current) else set()
-            return {DecisionKind.RETRY, DecisionKind.ABORT, *skip}
+            return {DecisionKind.RETRY, DecisionKind.ABORT, *skip, *back}
         case _:
-            return set()
+            return back
 
 
 def _skippable(step: StepView) -> bool:
@@ -147,7 +151,24 @@ def problem_blocks(problem: Problem, people: Iterable[str] = ()) -> list[Block]:
         f"*What was changed:* {told(problem.changed, people, 700) or 'this step proved nothing; steps before it stand.'}"
     )
     parts.append(f"*Try next:* {told(problem.hint, people, 700) or 'look at the step’s commands, then Retry.'}")
-    return kit.lines(parts, room=2600)
+    return [*kit.lines(parts, room=2600), *_causes(problem)]
+
+
+def _causes(problem: Problem) -> list[Block]:
+    """Say what was behind it before, the very same failure first; or what usually is, and that it was not seen here."""
+    if not problem.causes:
+        return []
+    seen = any(one.count for one in problem.causes)
+    head = "*Seen before at this step:*" if seen else "*Not seen here before. In general it is one of these:*"
+    return kit.lines([head, *(f"• {_cause(one)}" for one in problem.causes)], room=1500)
+
+
+def _cause(cause: Cause) -> str:
+    if not cause.count:
+        return escape(cause.what, 250)
+    last = f", last {when(cause.last)}" if cause.last else ""
+    ended = f" – ended by: {escape('; '.join(cause.endings), 250)}" if cause.endings else ""
+    return f"{escape(cause.what, 200)} ({'once' if cause.count == 1 else f'{cause.count} times'}{last}){ended}"
 
 
 def _summary(release: ReleaseView) -> Iterator[str]:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from bot.domain.readmodel import OpenQuestion, ReleaseView, StepView
     from bot.domain.release import Choice
 
+GLASS = "You approve this alone. The channel is told, with your reason, and it is kept in the log."
+
 
 def question_form(opened: OpenQuestion, choice: Choice, index: int) -> dict[str, Any]:
     """Open the form that a choice names; an unknown form asks for a reason."""
@@ -29,6 +31,9 @@ def question_form(opened: OpenQuestion, choice: Choice, index: int) -> dict[str,
             return notes_form(callback, metadata, draft)
         case "typed_version":
             return typed_form(callback, metadata, opened.question.title, str(draft.get("version", "")))
+        case "break_glass":
+            version = str(draft.get("version", ""))
+            return typed_form(callback, metadata, f"{GLASS}\n{opened.question.title}", version, reason=True)
         case _:
             return reason_form(callback, metadata, choice.label, opened.question.title)
 
@@ -90,12 +95,14 @@ def abort_form(release: ReleaseView) -> dict[str, Any]:
     return reason_form(ids.ABORT_FORM, _stand(release, release.current), "Abort the release", what)
 
 
-def typed_form(callback: str, metadata: Mapping[str, object], what: str, version: str) -> dict[str, Any]:
-    """Have the version typed out, for what cannot be undone."""
+def typed_form(
+    callback: str, metadata: Mapping[str, object], what: str, version: str, *, reason: bool = False
+) -> dict[str, Any]:
+    """Have the version typed out, for what cannot be undone; ``reason``: it must be given."""
     blocks = [
         kit.section(f"*{paragraphs(what, 1500)}*"),
         kit.text_input(ids.TYPED, f"Type {version} to confirm"),
-        kit.text_input(ids.REASON, "Reason", multiline=True, optional=True),
+        kit.text_input(ids.REASON, "Reason", multiline=True, optional=not reason),
     ]
     return kit.modal(callback=callback, title="Confirm by typing", submit="Confirm", blocks=blocks, metadata=metadata)
 

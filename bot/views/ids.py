@@ -7,6 +7,7 @@ SKIP = "release:skip"
 ABORT = "release:abort"
 PAUSE = "release:pause"
 RESUME = "release:resume"
+ROLL_BACK = "release:rollback"
 QUESTION = "question:"  # followed by the decision's kind and, where two are of one kind, ":" and a value
 REVIEW_FINDINGS = "review:findings"
 REVIEW_COMMITS = "review:commits"
@@ -20,12 +21,13 @@ START_CONFIRM = "start:confirm"
 START_EDIT = "start:edit"
 START_CANCEL = "start:cancel"
 
+ROLL_BACK_FORM = "release:rollback-preview"
 PREVIEW_FORM = "start:preview"  # callback ids of modals
 SKIP_FORM = "release:skip-reason"
 ABORT_FORM = "release:abort-reason"
 ASK_FORM = "ask:yes-form"
 QUESTION_FORM = "question:form:"  # followed by the form's name
-FORMS = ("notes", "reason", "typed_version")
+FORMS = ("notes", "reason", "typed_version", "break_glass")
 
 VERSION = "version"  # block ids of inputs; each input's action id is "value"
 REASON = "reason"

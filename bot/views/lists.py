@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from slack_sdk.models.blocks import Block
 
+    from bot.domain.approval import Delegation
     from bot.domain.errors import ReleaseError
     from bot.domain.readmodel import Decided, LockView, Person, ReleaseView
 
@@ -78,19 +79,33 @@ def help_command(summary: str, usage: str, detail: str, example: str, role: str)
     )
 
 
-def whoami(person: Person, held: frozenset[str], roles: Sequence[tuple[str, str]], channel: str) -> kit.Message:
+def whoami(
+    person: Person,
+    held: frozenset[str],
+    roles: Sequence[tuple[str, str]],
+    channel: str,
+    *,
+    delegations: Sequence[Delegation] = (),
+) -> kit.Message:
     """Tell a person who they are here and what that lets them do; ``roles`` are (role, what it may) in order."""
     if not person.roles:
         text = f"You are {mention(person.slack)}, and not on the list of people who may release."
         tail = f"Ask an admin to add {code(person.slack)} under {code('people')} in the settings."
         return kit.message(text, [kit.section(f"*{text}*\n{tail}")])
     rows = [f"{'✓ yes' if role in held else '– no'} · {code(role)}: {escape(may)}" for role, may in roles]
+    rows += [_stand_in(person, one) for one in delegations]
     github = f"; on GitHub {code(person.github)}" if person.github else ""
     text = f"You are {escape(person.name, 80)} with {listing(code(one) for one in sorted(person.roles))}{github}."
     where = f"Releases are made in <#{channel}>." if channel else ""
     return kit.message(
         text, [kit.section(f"*{text}*"), kit.section("\n".join(rows)), *([kit.context(where)] if where else [])]
     )
+
+
+def _stand_in(person: Person, one: Delegation) -> str:
+    if one.of == person.slack:
+        return f"{mention(one.to)} may approve in your stead until {when(one.until)}."
+    return f"You may approve in {mention(one.of)}’s stead until {when(one.until)}, though never a release of theirs or yours."
 
 
 def error(problem: ReleaseError) -> kit.Message:

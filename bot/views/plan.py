@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from bot.domain.approval import described, policy_of
 from bot.domain.drafting import Draft
 from bot.domain.plan import StepKind
 from bot.domain.version import possible
@@ -33,11 +34,11 @@ def preview_modal(prepared: PreparedPlan, metadata: Mapping[str, object], *, adv
         *kit.lines(list(_versions(prepared)), room=1800),
         kit.text_input(ids.VERSION, "Version to tag", initial=plan.version, hint=_version_hint(prepared)),
         kit.divider(),
-        *_steps(plan.steps, room=3000),
+        *plan_steps(plan.steps, room=3000),
         kit.divider(),
         *kit.lines(["*The review says*", *summary_lines(prepared.report)], room=2000),
         kit.divider(),
-        *_commands(plan.steps, room=7000),
+        *plan_commands(plan.steps, room=7000),
         kit.context(_fingerprint(plan)),
     ]
     return kit.modal(
@@ -78,9 +79,9 @@ def preview_message(prepared: PreparedPlan, value: Mapping[str, object]) -> kit.
         kit.header(title),
         kit.section("\n".join(_facts(plan))),
         *kit.lines(list(_versions(prepared)), room=1200),
-        *_steps(plan.steps, room=2500),
+        *plan_steps(plan.steps, room=2500),
         *kit.lines(["*The review says*", *summary_lines(prepared.report)], room=1800),
-        *_commands(plan.steps, room=4300),
+        *plan_commands(plan.steps, room=4300),
         kit.context(_fingerprint(plan)),
         *kit.actions("start", buttons),
     ]
@@ -151,16 +152,20 @@ def _version_hint(prepared: PreparedPlan) -> str:
     return f"One of {listing(map(str, possible(prepared.newest).values()), 'or')}; the words patch, minor and major do as well."
 
 
-def _steps(steps: Sequence[PlannedStep], *, room: int) -> list[Block]:
+def plan_steps(steps: Sequence[PlannedStep], *, room: int) -> list[Block]:
+    """List the steps, and who acts in each."""
     rows: list[str] = [f"*{count(len(steps), 'step')}, done by the bot where nothing else is said*"]
     for number, step in enumerate(steps, 1):
         marks = [f"*{_WHO[step.kind]}*"] if step.kind in _WHO else []
         marks += ["*costly to undo*"] if step.costly_to_undo else []
+        policy = policy_of(step)
+        marks += [f"*{described(policy)}*"] if policy else []
         rows.append(" – ".join([f"{number}. {escape(step.title, 120)}", *marks]))
     return kit.lines(rows, room=room, rest="… and {n} more; `/release status` shows each step as it comes.")
 
 
-def _commands(steps: Sequence[PlannedStep], *, room: int) -> list[Block]:
+def plan_commands(steps: Sequence[PlannedStep], *, room: int) -> list[Block]:
+    """List the commands, by step and host."""
     rows = [f"{number}. {by_hand(one)}" for number, step in enumerate(steps, 1) for one in step.commands]
     if not rows:
         return []

@@ -26,6 +26,7 @@ STRATEGY = {
     "in_place": "deploy in place",
     "deploy_then_es_update": "deploy, then update Elasticsearch",
     "reindex_before": "reindex before deploying",
+    "roll_back": "roll back to what was proved live",
     "fork_vm": "fork the machine, then switch",
 }
 DECIDED = {

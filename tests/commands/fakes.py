@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from bot.domain.approval import Delegation
 from bot.domain.errors import Conflict, ReleaseError, WrongUse
 from bot.domain.freeze import Freeze, Weekly, demand_open
 from bot.domain.readmodel import Decided, LockView, Person, ReleaseView
@@ -41,6 +42,7 @@ class Desk:
     releases: dict[str, ReleaseView] = field(default_factory=dict)
     locks: dict[str, LockView] = field(default_factory=dict)
     asked: list[tuple[Any, ...]] = field(default_factory=list)
+    lent: list[Delegation] = field(default_factory=list)
     verdict: Decided = field(default_factory=lambda: Decided(effective=True, sentence="It goes on."))
 
     async def release(self, release: str) -> ReleaseView:
@@ -70,6 +72,25 @@ class Desk:
 
     async def start(self, *, plan: Plan, checklist: str, by: str, channel: str, source: str) -> ReleaseView:
         self.asked.append(("start", plan.version, by))
+        self.releases["R8"] = worlds.release(id="R8", plan=plan)
+        return self.releases["R8"]
+
+    async def delegations(self, person: str) -> Sequence[Delegation]:
+        return [one for one in self.lent if person in (one.of, one.to)]
+
+    async def delegate(self, *, of: Person, to: Person, until: datetime, reason: str, source: str) -> Delegation:
+        self.lent.append(Delegation(of.slack, to.slack, frozenset({"approver"}), worlds.NOW, until, reason))
+        return self.lent[-1]
+
+    async def end_delegation(self, *, of: Person, to: str) -> int:
+        ended = [one for one in self.lent if one.of == of.slack and to in ("", one.to)]
+        self.lent = [one for one in self.lent if one not in ended]
+        return len(ended)
+
+    async def roll_back(
+        self, *, release: str, plan: Plan, checklist: str, by: Person, reason: str, typed: str, channel: str, source: str = ""
+    ) -> ReleaseView:
+        self.asked.append(("roll back", release, plan.version, by.slack, reason, typed))
         self.releases["R8"] = worlds.release(id="R8", plan=plan)
         return self.releases["R8"]
 
@@ -157,6 +178,13 @@ class Office:
             raise self.trouble
         version = request.get("version") or self.prepared.plan.version
         return replace(self.prepared, plan=replace(self.prepared.plan, version=version))
+
+    async def roll_back(self, *, release: str, drain: bool = False) -> PreparedPlan:
+        self.requests.append({"release": release, "drain": drain})
+        if self.trouble:
+            raise self.trouble
+        plan = replace(self.prepared.plan, version="1.9.9", previous_version="1.9.10")
+        return replace(self.prepared, plan=plan)
 
 
 @dataclass

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bot.domain.errors import Conflict, NotAllowed, ReleaseError, Unavailable, WrongUse
-from bot.domain.readmodel import Decided, LockView
+from bot.domain.errors import Conflict, NotAllowed, Refused, ReleaseError, Unavailable, WrongUse
+from bot.domain.readmodel import Decided, LockView, Person
 from bot.domain.release import Choice, DecisionKind, ReleaseState, StepState
 from bot.slack.router import Form
 from bot.views import ids
-from tests.commands.fakes import STRANGER, VIEWER, World
+from tests.commands.fakes import RELEASER, STRANGER, VIEWER, World
 from tests.views import worlds
 
 
@@ -407,7 +407,7 @@ async def test_a_viewer_starts_decides_and_locks_nothing(world: World) -> None:
     for text in ("start", "retry", "skip x", "abort x", "pause", "resume", "lock x", "unlock", "answer 1"):
         with pytest.raises(NotAllowed):
             await world.type(text)
-    for action in ("question:approve", ids.ABORT, ids.PAUSE, ids.START_CONFIRM):
+    for action in (ids.ABORT, ids.PAUSE, ids.START_CONFIRM):
         with pytest.raises(NotAllowed):
             await world.press(action, "{}")
     assert not world.desk.asked
@@ -417,7 +417,7 @@ async def test_every_action_id_and_form_that_views_make_has_a_handler(world: Wor
     actions = {one for command in world.office.commands for one in command.buttons}
     views = {one for command in world.office.commands for one in command.views}
     named = {value for name, value in vars(ids).items() if name.isupper() and isinstance(value, str)}
-    forms = {ids.PREVIEW_FORM, ids.SKIP_FORM, ids.ABORT_FORM, ids.ASK_FORM}
+    forms = {ids.PREVIEW_FORM, ids.SKIP_FORM, ids.ABORT_FORM, ids.ROLL_BACK_FORM, ids.ASK_FORM}
     assert {one.partition(":")[0] for one in named if ":" in one} <= actions
     assert forms | {f"{ids.QUESTION_FORM}{one}" for one in ids.FORMS} == views
 
@@ -496,3 +496,81 @@ async def test_a_freeze_that_makes_no_sense_is_refused(world: World, text: str) 
 @pytest.mark.parametrize("text", ["thaw", "thaw F1", "thaw until fri", "thaw F9 because"])
 async def test_a_thaw_that_makes_no_sense_is_refused(text: str) -> None:
     assert isinstance(await refused(World(person=ADMIN), text), WrongUse | Conflict)
+
+
+# rollbacks, delegations, broken glass
+
+
+async def test_a_rollback_is_previewed_with_its_commands_and_typed(world: World) -> None:
+    world.desk.releases["R7"] = running(state=ReleaseState.STOPPED)
+    await world.type("rollback")
+    shown = json.dumps(world.voice.views[-1])
+    assert "Type 1.9.9 to roll back to it" in shown
+    assert "git push" in shown, "the exact commands"
+    assert await world.submit(typed="1.9.1", reason="") == {
+        "typed": "Please type 1.9.9.",
+        "reason": "Please give a reason; everybody in the channel sees it.",
+    }
+    assert not world.desk.asked
+    assert await world.submit(typed="1.9.9", reason="sm-api does not start") == {}
+    assert world.desk.asked == [("roll back", "R7", "1.9.9", RELEASER.slack, "sm-api does not start", "1.9.9")]
+    assert "R8 rolls R7 back to 1.9.9" in world.voice.whispers[-1]
+
+
+async def test_a_rollback_that_changed_since_it_was_shown_is_not_started(world: World) -> None:
+    world.desk.releases["R7"] = running(state=ReleaseState.STOPPED)
+    await world.type("rollback R7 --drain")
+    assert world.office.requests[-1] == {"release": "R7", "drain": True}
+    plan = replace(world.office.prepared.plan, head="c" * 40)
+    world.office.prepared = replace(world.office.prepared, plan=plan)
+    await world.submit(typed="1.9.9", reason="because")
+    assert not world.desk.asked
+    assert "changed since you saw" in world.voice.whispers[-1]
+
+
+async def test_the_dashboards_button_opens_the_same_and_a_running_release_is_refused(world: World) -> None:
+    world.desk.releases["R7"] = running(state=ReleaseState.STOPPED)
+    await world.press(ids.ROLL_BACK, json.dumps({"release": "R7"}))
+    assert world.voice.views[-1]["callback_id"] == ids.ROLL_BACK_FORM
+    world.desk.releases["R7"] = running()
+    with pytest.raises(Conflict, match="running"):
+        await world.type("rollback")
+    world.office.trouble = Refused("Since 1.9.9 ran what its code may not live with: m.ts.", hint="roll forward")
+    world.desk.releases["R7"] = running(state=ReleaseState.STOPPED)
+    await world.type("rollback")
+    assert "may not live with" in json.dumps(world.voice.views[-1])
+
+
+async def test_an_approver_lets_somebody_stand_in_and_takes_it_back(world: World) -> None:
+    ada, grace = (one.slack for one in world.office.settings.people)
+    world.person = Person(ada, "Ada", frozenset({"approver"}))
+    for text in ("delegate", "delegate nobody", "delegate @grace until tomorrow", f"delegate @grace {'x' * 400}"):
+        with pytest.raises(WrongUse, match=r"[nN]othing was done"):
+            await world.type(text)
+    await world.type(f"delegate <@{grace}> until 2d on holiday")
+    (said,) = world.voice.said.values()
+    assert f"<@{grace}> may approve in <@{ada}>’s stead" in said
+    assert world.desk.lent[-1].reason == "on holiday"
+    await world.type("whoami")
+    assert "may approve in your stead" in json.dumps(world.voice.blocks[-1], ensure_ascii=False)
+    await world.type("delegate off @Grace")
+    assert world.desk.lent == []
+    await world.type("delegate off")
+    assert "nothing was changed" in world.voice.whispers[-1]
+    world.person = RELEASER
+    with pytest.raises(NotAllowed):
+        await world.type("delegate @grace")
+
+
+async def test_glass_is_broken_in_a_form_with_version_and_reason(world: World) -> None:
+    glass = Choice(DecisionKind.APPROVE, "Break glass", form="break_glass", danger=True, value="break_glass")
+    opened = worlds.opened((Choice(DecisionKind.APPROVE, "Approve"), glass), draft={"version": "1.9.10"})
+    world.desk.releases["R7"] = running(questions=(opened,))
+    world.person = VIEWER  # who may, the desk says
+    await world.press("question:approve:break_glass", json.dumps({"release": "R7", "question": "Q3", "choice": 1}))
+    assert set(await world.submit(typed="", reason="")) == {"typed", "reason"}
+    with pytest.raises(WrongUse, match="nothing was decided"):
+        await world.submit(typed="1.9.9", reason="down")
+    await world.submit(typed="1.9.10", reason="the site is down")
+    (asked,) = world.desk.asked
+    assert asked[4:] == ("break_glass", "the site is down", {"typed": "1.9.10"})

@@ -6,10 +6,11 @@ import asyncio
 import contextlib
 import multiprocessing
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from bot.domain.approval import ApprovalPolicy, as_param
 from bot.domain.plan import Plan, PlannedStep, StepKind
 from bot.domain.readmodel import Person
 from bot.domain.release import FINISHED, Choice, DecisionKind, Question
@@ -154,6 +155,12 @@ def plan(*steps: tuple[str, str], environment: str = "prod", version: int = 1) -
     )
 
 
+def approved(made: Plan, key: str, **policy: Any) -> Plan:
+    """Let a step of the plan need approvals."""
+    asked = {"approval": as_param(ApprovalPolicy(**policy))}
+    return replace(made, steps=tuple(replace(s, params=asked) if s.key == key else s for s in made.steps))
+
+
 STORY = plan(("first", "file"), ("second", "asking"), ("third", "job"), ("fourth", "blind"), ("last", "file"))
 
 
@@ -161,8 +168,9 @@ def steps(files: Files) -> dict[str, Step]:
     return {one.id: one(files) for one in (FileStep, AskingStep, JobStep, BlindStep)}
 
 
-def environment(name: str) -> StepEnvironment:
-    return StepEnvironment(name=name, master_branch="master", release_branch="release", required_ci=(), poll=0.01)
+def environment(name: str, **facts: Any) -> StepEnvironment:
+    usual = {"master_branch": "master", "release_branch": "release", "required_ci": (), "poll": 0.01}
+    return StepEnvironment(name=name, **{**usual, **facts})
 
 
 @dataclass
@@ -207,6 +215,8 @@ async def opened(
     lease: float = 30.0,
     environments: tuple[str, ...] = ("prod",),
     watched: bool = False,
+    server: object = None,
+    facts: Mapping[str, Any] | None = None,
 ) -> AsyncIterator[Bot]:
     """Open the database and everything of the engine, with nothing running yet."""
     clock = clock or SystemClock()
@@ -214,18 +224,25 @@ async def opened(
         desk = Desk(store, clock=clock, skip_of=lambda step: registry[step].skip if step in registry else "never")
         ledger = Ledger(store, clock=clock, owner=owner, lease=lease, bell=desk.bell)
         site = FakeSite(clock)
-        areas = {name: _area(name, store, clock, site, desk, watched=watched) for name in environments}
+        areas = {
+            name: _area(environment(name, **(facts or {})), store, clock, site, desk, watched=watched, server=server)
+            for name in environments
+        }
         runner = Runner(ledger, registry=registry, areas=areas, clock=clock, bell=desk.bell, lease=lease)
         yield Bot(store, desk, ledger, runner, site)
 
 
-def _area(name: str, store: Store, clock: Clock, site: FakeSite, desk: Desk, *, watched: bool) -> Area:
+def _area(
+    place: StepEnvironment, store: Store, clock: Clock, site: FakeSite, desk: Desk, *, watched: bool, server: object
+) -> Area:
     from types import SimpleNamespace
 
-    ports: Any = SimpleNamespace(site=site, clock=clock)  # the engine itself asks nothing else of the world
+    ports: Any = SimpleNamespace(
+        site=site, clock=clock, server=server
+    )  # the engine itself asks nothing else of the world
     world: Ports = ports
     watch = Watch(store, clock=clock, interval=0.02, bell=desk.bell) if watched else None
-    return Area(environment(name), world, watch)
+    return Area(place, world, watch)
 
 
 @contextlib.asynccontextmanager

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import tempfile
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -15,6 +16,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from bot.domain.errors import ReleaseError, StepFailed
+from bot.domain.plan import StepKind
+from bot.domain.readmodel import Person
 from bot.domain.release import FINISHED, RELEASE_MOVES, STEP_MOVES, DecisionKind, ReleaseState, StepState
 from bot.engine import runner as runner_module
 from bot.engine.records import Ledger
@@ -29,6 +32,7 @@ from tests.engine.scripted import (
     Bot,
     Files,
     FileStep,
+    approved,
     environment,
     opened,
     plan,
@@ -38,11 +42,25 @@ from tests.engine.scripted import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from bot.domain.readmodel import Decided, Person, ReleaseView
+    from bot.domain.readmodel import Decided, OpenQuestion, ReleaseView
     from bot.engine.step import StepContext
     from tests.engine.postgres import Cluster
 
-PLAN = plan(("first", "file"), ("ask", "asking"), ("middle", "file"), ("again", "asking"), ("last", "file"))
+PLAN = approved(
+    plan(("first", "file"), ("ask", "asking"), ("middle", "deploy"), ("again", "asking"), ("last", "file")),
+    "middle",
+    count=2,
+)
+BACK = plan(("agreed", "asking"), ("back", "deploy"))
+BACK = replace(
+    BACK,
+    version="1.9.9",
+    steps=(
+        replace(BACK.steps[0], kind=StepKind.APPROVAL),
+        replace(BACK.steps[1], params={"roll_back": {"commit": BACK.head, "release": "R1"}}),
+    ),
+)
+OTHER = Person("U06APP", "Other", frozenset({"approver"}))
 PEOPLE = (RELEASER, APPROVER, ADMIN, STRANGER)
 EXAMPLES = 200 if os.environ.get("CHAOS") == "all" else 10
 CONTROLS = (DecisionKind.RETRY, DecisionKind.SKIP, DecisionKind.PAUSE, DecisionKind.RESUME, DecisionKind.ABORT)
@@ -87,12 +105,15 @@ class Story:
     files: World
     runners: list[asyncio.Task[None]] = field(default_factory=list)
     stops: list[asyncio.Event] = field(default_factory=list)
-    questions: dict[str, None] = field(default_factory=dict)
+    questions: dict[str, OpenQuestion] = field(default_factory=dict)
+    release: str = "R1"
     taken: list[tuple[str, Person]] = field(default_factory=list)
+    voices: list[tuple[str, Person]] = field(default_factory=list)
     last: ReleaseView | None = None
 
     def begin_a_runner(self) -> None:
-        registry: dict[str, Any] = {"file": Failing(self.files), "asking": FailingAsking(self.files)}
+        failing = Failing(self.files)
+        registry: dict[str, Any] = {"file": failing, "deploy": failing, "asking": FailingAsking(self.files)}
         clock, bell = self.bot.site.clock, self.bot.desk.bell
         ledger = Ledger(self.bot.store, clock=clock, owner=f"runner {len(self.runners)}", lease=30, bell=bell)
         ports: Any = None
@@ -114,13 +135,22 @@ class Story:
         self.bot.desk.bell.ring()
 
     async def answer(self, question: str, kind: DecisionKind, by: Person) -> None:
-        value = "yes" if kind is DecisionKind.APPROVE else ""
+        several = self.questions[question].question.approval
+        value = "yes" if kind is DecisionKind.APPROVE and not several else ""
         decided = await self._said(self.bot.desk.answer(question=question, kind=kind, by=by, value=value))
-        if decided and decided.effective:
+        if decided and decided.effective and several and kind is DecisionKind.APPROVE:
+            self.voices.append((question, by))
+        elif decided and decided.effective:
             self.taken.append((question, by))
 
     async def control(self, kind: DecisionKind, by: Person) -> None:
-        await self._said(self.bot.desk.control(release="R1", kind=kind, by=by, reason="because"))
+        await self._said(self.bot.desk.control(release=self.release, kind=kind, by=by, reason="because"))
+
+    async def roll_back(self, by: Person) -> None:
+        with contextlib.suppress(ReleaseError):  # refused, as most of the time
+            await self.bot.desk.roll_back(
+                release="R1", plan=BACK, checklist="", by=by, reason="because", typed=BACK.version
+            )
 
     async def _said(self, asked: Any) -> Decided | None:
         """Everybody gets a sentence; anything else than an error for people fails the test."""
@@ -133,13 +163,13 @@ class Story:
         return decided
 
     async def look(self) -> ReleaseView:
-        seen = await self.bot.desk.release("R1")
-        if self.last:
+        seen = await self.bot.desk.release(self.release)
+        if self.last and self.last.id == seen.id:
             assert seen.state in _reached(RELEASE_MOVES, self.last.state)
             for before, now in zip(self.last.steps, seen.steps, strict=True):
                 assert now.state in _reached(STEP_MOVES, before.state), (before, now)
                 assert now.attempt >= before.attempt
-        self.questions.update({one.id: None for one in seen.questions})
+        self.questions.update({one.id: one for one in seen.questions})
         self.last = seen
         return seen
 
@@ -169,7 +199,8 @@ class Story:
             elif seen.state is ReleaseState.STOPPED:
                 await self.control(DecisionKind.RETRY, ADMIN)
             for one in seen.questions:
-                await self.answer(one.id, DecisionKind.APPROVE, ADMIN)
+                for by in (ADMIN, OTHER) if one.question.approval else (ADMIN,):
+                    await self.answer(one.id, DecisionKind.APPROVE, by)
         return seen
 
 
@@ -196,6 +227,8 @@ actions = st.one_of(
     st.tuples(st.just("control"), st.sampled_from(CONTROLS), people),
     st.tuples(st.just("control"), st.sampled_from(CONTROLS[:4]), st.just(ADMIN)),
     st.tuples(st.just("take over")),
+    st.tuples(st.just("roll back"), people),
+    st.tuples(st.just("roll back"), st.just(RELEASER)),
     st.tuples(st.just("fail")),
 )
 STORIES = st.lists(st.lists(actions, min_size=1, max_size=3), max_size=10)  # what stands in one list happens at once
@@ -214,6 +247,9 @@ async def _tell(url: str, story: list[list[tuple[Any, ...]]]) -> None:
                     await asyncio.gather(*(_do(told, *action) for action in moment))
                     await told.look()
                 await _hold(told, await told.bring_to_an_end())
+                if len(await bot.desk.history("prod", limit=2)) > 1:
+                    told.release = "R2"
+                    await _hold(told, await told.bring_to_an_end())
             finally:
                 await told.stop()
                 await asyncio.gather(*told.runners)
@@ -231,6 +267,8 @@ async def _do(told: Story, what: str, *how: Any) -> None:
             await told.control(*how)
         case "take over":
             await told.take_over()
+        case "roll back":
+            await told.roll_back(*how)
         case "fail":
             told.files.failures.append(True)
 
@@ -242,12 +280,17 @@ async def _hold(told: Story, end: ReleaseView) -> None:
     assert set(told.files.all().values()) <= {1}
     assert done <= set(told.files.all())
     assert end.questions == ()
-    assert await told.bot.desk.lock_of("prod") is None
-    asked = {one.opened.id: one for one in await told.bot.desk.questions("R1")}
-    for question, by in told.taken:
+    lock = await told.bot.desk.lock_of("prod")
+    assert lock is None or (lock.release == "R2" != end.id)
+    asked = {one.opened.id: one for one in await told.bot.desk.questions(end.id)}
+    for question, by in (one for one in told.taken if one[0] in asked):
         kept = asked[question].answer
         assert kept is not None, "a decision that was taken is kept"
         assert kept.by == by.slack
+    assert max(Counter(told.voices).values(), default=1) == 1, "nobody is counted twice"
+    assert not {by.slack for _, by in told.voices} & {RELEASER.slack, STRANGER.slack}
+    if end.id == "R1" and "middle" in done:
+        assert len({by.slack for _, by in told.voices}) >= 2, "nothing is done before enough people have said yes"
     assert set(Counter(question for question, _ in told.taken).values()) <= {1}
     ids = [event.id for event in await told.bot.desk.events(after=0, limit=1000)]
     assert ids == sorted(set(ids))
@@ -255,6 +298,14 @@ async def _hold(told: Story, end: ReleaseView) -> None:
 
 @example(
     [[("fail",), ("settle",)], [("control", DecisionKind.RETRY, ADMIN), ("control", DecisionKind.RETRY, RELEASER)]]
+)
+@example(
+    [
+        [("settle",), ("answer", 0, DecisionKind.APPROVE, ADMIN), ("settle",)],
+        [("fail",), ("answer", 0, DecisionKind.APPROVE, ADMIN), ("answer", 0, DecisionKind.APPROVE, APPROVER)],
+        [("settle",)],
+        [("roll back", RELEASER), ("roll back", ADMIN), ("control", DecisionKind.RETRY, RELEASER)],
+    ]
 )
 @example([[("settle",)], [("control", DecisionKind.PAUSE, ADMIN), ("answer", 0, DecisionKind.APPROVE, RELEASER)]])
 @example([[("settle",)], [("answer", 0, DecisionKind.APPROVE, ADMIN), ("take over",), ("take over",)]])

@@ -11,15 +11,20 @@ import yaml
 
 from bot.checklists import shipped
 from bot.domain.errors import Conflict, Refused, Unavailable, WrongUse
+from bot.domain.plan import PlannedStep, StepKind
+from bot.domain.planning import rolls_back
+from bot.domain.release import ReleaseState, StepState
 from bot.domain.world import CheckState, PullRequestInfo
 from bot.engine.office_service import Area, OfficeService
 from bot.settings import parse
 from bot.settings_example import EXAMPLE
 from tests.steps.test_with_git import Origin, at
+from tests.views import worlds
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from bot.domain.readmodel import ReleaseView
     from bot.domain.report import ReviewReport
     from tests.steps.worlds import World
 
@@ -48,8 +53,12 @@ class Desk:
 
     def __init__(self, live: str) -> None:
         self.live = live
+        self.releases: dict[str, ReleaseView] = {}
 
-    async def last_proved(self, environment: str) -> tuple[str, str] | None:
+    async def release(self, release: str) -> ReleaseView:
+        return self.releases[release]
+
+    async def last_proved(self, environment: str, *, before: str = "") -> tuple[str, str] | None:
         return (self.live, "1.9.9") if self.live else None
 
 
@@ -232,3 +241,49 @@ async def test_a_recommended_strategy_without_a_checklist_is_said_and_may_be_ove
     with pytest.raises(Refused, match="recommends fork_vm"):
         await office(world).plan(environment="prod")
     assert (await office(world).plan(environment="prod", strategy="in_place")).plan.strategy == "in_place"
+
+
+def stopped(head: str) -> ReleaseView:
+    """R7 deployed this commit, and its proof failed."""
+    steps = tuple(
+        PlannedStep(key, key, 1, key, StepKind.AUTOMATIC) for key in ("deploy", "prove_live", "processing_back")
+    )
+    plan = worlds.plan(head=head, version="1.9.10", steps=steps)
+    views = worlds.steps(StepState.DONE, StepState.FAILED, StepState.PENDING)
+    keyed = tuple(replace(view, key=step.key) for view, step in zip(views, steps, strict=True))
+    return worlds.release(ReleaseState.STOPPED, plan=plan, steps=keyed)
+
+
+def going_back(world: World, origin: Origin, *, live: str) -> OfficeService:
+    made = office(world, live=live)
+    made.desk.releases["R7"] = stopped(origin.head("master"))
+    return made
+
+
+async def test_a_rollback_is_planned_to_the_commit_that_was_proved_live(world: World, origin: Origin) -> None:
+    origin("push", "--quiet", "origin", "master:release")
+    prepared = await going_back(world, origin, live=origin.head("1.9.9^{commit}")).roll_back(release="R7")
+    plan = prepared.plan
+    assert (plan.head, plan.version, plan.previous_version) == (origin.head("1.9.9^{commit}"), "1.9.9", "1.9.10")
+    assert rolls_back(plan) == "R7"
+    assert plan.strategy == "roll_back"
+    assert plan.step("deploy").commands[0].argv
+
+
+async def test_a_rollback_needs_something_that_was_live_and_no_migration_in_the_way(
+    world: World, origin: Origin
+) -> None:
+    with pytest.raises(Refused, match="no commit to go back to"):
+        await going_back(world, origin, live="").roll_back(release="R7")
+    live = origin.head("1.9.9^{commit}")
+    name = "metaspace/graphql/src/migrations/1768500000000-DropColour.ts"
+    (origin.tree / name).parent.mkdir(parents=True)
+    origin.commit(name)  # its source shows no SQL: nobody knows what the old code makes of it
+    origin("push", "--quiet", "origin", "master")
+    with pytest.raises(Refused, match="DropColour"):
+        await going_back(world, origin, live=live).roll_back(release="R7")
+
+
+async def test_a_rollback_is_no_strategy_to_start_with(world: World) -> None:
+    with pytest.raises(WrongUse, match="not a way to release"):
+        await office(world).plan(environment="prod", strategy="roll_back")

@@ -1,0 +1,54 @@
+"""Messages that somebody must see now: a reminder, a broken glass, a release that the bot paused by itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bot.views import kit
+from bot.views.question import people_in, standing_line
+from bot.views.text import escape, mention, told
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bot.domain.readmodel import OpenQuestion, ReleaseView
+
+_MENTIONED = 5
+
+
+def reminder(release: ReleaseView, opened: OpenQuestion, must_act: Sequence[str]) -> kit.Message:
+    """Mention those who must approve, and say what is still missing."""
+    who = "".join(f"{mention(one)} " for one in must_act[:_MENTIONED])
+    text = f"{who}{escape(_name(release))} still waits: {escape(opened.question.title, 200)}"
+    return kit.message(text, [kit.section(f"*{text}*"), kit.context(standing_line(opened) or "Nobody has answered.")])
+
+
+def broken_glass(release: ReleaseView, *, step: str, by: str, reason: str) -> kit.Message:
+    """Tell the channel that an admin approved alone, and why."""
+    title = next((one.title for one in release.steps if one.key == step), step)
+    text = f"{mention(by)} broke the glass for {escape(_name(release))}: “{escape(title, 150)}” was approved by one person alone."
+    return kit.message(text, [kit.section(f"*{text}*\nReason: {escape(reason, 800)}")])
+
+
+def voided(release: ReleaseView, *, step: str, why: str) -> kit.Message:
+    """Say which fact took approvals away."""
+    title = next((one.title for one in release.steps if one.key == step), step)
+    text = f"{escape(_name(release))}: approvals of “{escape(title, 150)}” no longer count: {told(why, people_in(why), 600)}."
+    return kit.message(text, [kit.section(f"{text}\nIt is asked anew.")])
+
+
+def trouble(release: ReleaseView, *, why: str) -> kit.Message:
+    """Say why the bot paused a release by itself, and what may be done about it."""
+    text = f"{mention(release.started_by)} I paused {escape(_name(release))}: {escape(why, 600)}"
+    tail = "Nothing new is begun. Resume, Roll back and Abort are on the release’s first message."
+    return kit.message(text, [kit.section(f"*{text}*\n{tail}")])
+
+
+def warning(release: ReleaseView, *, why: str) -> kit.Message:
+    """Say that the site has been away for long in a deploy, which goes on."""
+    text = f"{mention(release.started_by)} {escape(_name(release))}: {escape(why, 600)}"
+    return kit.message(text, [kit.section(f"{text}\nA deploy is at work, so it is not paused.")])
+
+
+def _name(release: ReleaseView) -> str:
+    return f"{release.plan.version} to {release.environment}"
