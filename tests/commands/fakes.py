@@ -88,7 +88,16 @@ class Desk:
         return len(ended)
 
     async def roll_back(
-        self, *, release: str, plan: Plan, checklist: str, by: Person, reason: str, typed: str, channel: str, source: str = ""
+        self,
+        *,
+        release: str,
+        plan: Plan,
+        checklist: str,
+        by: Person,
+        reason: str,
+        typed: str,
+        channel: str,
+        source: str = "",
     ) -> ReleaseView:
         self.asked.append(("roll back", release, plan.version, by.slack, reason, typed))
         self.releases["R8"] = worlds.release(id="R8", plan=plan)
