@@ -41,7 +41,8 @@ build/sbom.json: $(STAMP) # the bill of materials (CycloneDX), validated; as old
 
 chaos: $(STAMP) ## Run the slow matrices whole
 	@scripts/system-packages test
-	@CHAOS=all $(BIN)/python -m pytest tests/scenarios tests/engine tests/slack/test_fuzz.py -k "kill or fuzz" $(ARGS)
+	@$(BIN)/python -m tests.matrix $(ARGS)
+	@CHAOS=all $(BIN)/python -m pytest tests/scenarios tests/engine tests/slack/test_fuzz.py -k "kill or replica or trouble or fuzz"
 
 bench: $(STAMP) ## Measure, as ratios against a peer or a floor in the same run
 	@scripts/system-packages test

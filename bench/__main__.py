@@ -8,7 +8,7 @@ import sys
 
 from bench.measure import machine
 
-NAMES = ("acknowledge", "ssh", "startup", "review")
+NAMES = ("acknowledge", "ssh", "startup", "review", "recovery")
 
 
 def main() -> int:

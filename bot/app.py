@@ -8,7 +8,7 @@ import signal
 import uuid
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from datetime import time
+from datetime import time, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -66,7 +66,6 @@ if TYPE_CHECKING:
     from bot.ports import Announcements, AuthorQuestions, Clock
     from bot.settings import EnvironmentSettings, Settings
 
-LEASE = 30.0  # seconds
 REMINDERS = 60.0  # seconds between two looks at what is due
 _log = structlog.get_logger()
 
@@ -103,7 +102,8 @@ async def _serve(settings: Settings, store: Store, clock: Clock, stop: asyncio.E
         web_client(token=slack.bot_token.get_secret_value(), base_url=slack.base_url, dates=slack.dates)
     )
     process = uuid.uuid4().hex
-    messages = SqlMessages(store, clock=clock, process=process)
+    held = timedelta(seconds=2 * settings.engine.lease)
+    messages = SqlMessages(store, clock=clock, process=process, held=held)
     outbox = Outbox(messages, Sender(client, clock=clock), channel=slack.channel, clock=clock)
     router = Router.discover(commands, channel=slack.channel)
     engine = await engine_of(
@@ -113,7 +113,7 @@ async def _serve(settings: Settings, store: Store, clock: Clock, stop: asyncio.E
         settings=slack,
         client=client,
         store=await stack.enter_async_context(
-            open_intake(settings.database.url.get_secret_value(), store, clock=clock)
+            open_intake(settings.database.url.get_secret_value(), store, clock=clock, held=held)
         ),
         outbox=outbox,
         router=router,
@@ -131,7 +131,7 @@ async def _serve(settings: Settings, store: Store, clock: Clock, stop: asyncio.E
             web_client(token=slack.app_token.get_secret_value(), base_url=slack.base_url)
         )
     port = await stack.enter_async_context(http.serve(served, host=settings.http.host, port=settings.http.port))
-    _log.info("ready", port=port, mode=slack.mode, environments=list(settings.environments))
+    _log.info("ready", port=port, process=process, mode=slack.mode, environments=list(settings.environments))
     return await _until_stopped(engine, app.run(app_client), stop)
 
 
@@ -181,7 +181,8 @@ async def engine_of(
 
     freezes = freezes_of(settings, store, clock)
     desk = Desk(store, clock=clock, skip_of=skip_of, demand_open=freezes.demand_open)
-    ledger = Ledger(store, clock=clock, owner=process, lease=LEASE, bell=desk.bell)
+    lease = settings.engine.lease
+    ledger = Ledger(store, clock=clock, owner=process, lease=lease, bell=desk.bell)
     if store.sqlite:
         await ledger.free_all()  # the lock file says that no other process drives
     announcements, author_desk = SlackAnnouncements(outbox), AuthorDesk(store, clock=clock)
@@ -209,7 +210,7 @@ async def engine_of(
         authors=authors,
         clock=clock,
     )
-    runner = Runner(ledger, registry=registry, areas=driven, clock=clock, bell=desk.bell, lease=LEASE)
+    runner = Runner(ledger, registry=registry, areas=driven, clock=clock, bell=desk.bell, lease=lease)
     people = People(settings.people)
     narrator = Narrator(
         ledger=desk,

@@ -2,15 +2,18 @@
 
 Every method raises only errors of `bot.domain.errors`: `Unavailable` when the system does not answer, `Refused` when it says
 no, each with the next thing to try. Every parameter is keyword-only. Deadlines are the implementation's own, and documented there.
+
+What changes something outside is marked: `effect` says after how many seconds it has ended, one way or the other. The engine
+begins it only under a lease that lasts longer, and ends it then (`bot.engine.guard`).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
     from bot.domain.asking import Asked
@@ -35,6 +38,26 @@ if TYPE_CHECKING:
         SystemHealth,
         Workload,
     )
+
+
+_Method = TypeVar("_Method", bound="Callable[..., object]")
+_EFFECT = "__effect_within__"
+
+
+def effect(*, within: float) -> Callable[[_Method], _Method]:
+    """Mark a method that changes something outside: it has ended after ``within`` seconds."""
+
+    def mark(method: _Method) -> _Method:
+        setattr(method, _EFFECT, within)
+        return method
+
+    return mark
+
+
+def within(method: object) -> float | None:
+    """Return the seconds of a marked method, or None for one that changes nothing outside."""
+    seconds: float | None = getattr(method, _EFFECT, None)
+    return seconds
 
 
 class Clock(Protocol):
@@ -73,12 +96,14 @@ class Repository(Protocol):
         author and committer are the configured one, and both dates are the later of the parents' committer dates.
         """
 
+    @effect(within=300)
     async def push(self, *, updates: Sequence[RefUpdate]) -> None:
         """Push all or nothing, never by force, each ref only from its expected old value; then read the remote back.
 
         Raises `Refused` naming the ref that had moved, or the remote's own words when it rejected the push.
         """
 
+    @effect(within=300)
     async def push_tag(self, *, name: str, target: str, message: str) -> None:
         """Make an annotated tag and push it; `Refused` if the remote has a tag of that name already."""
 
@@ -104,12 +129,14 @@ class CodeHost(Protocol):
     async def published(self, *, tag: str) -> PublishedRelease | None:
         """Return the release that is published for this tag, or None."""
 
+    @effect(within=60)
     async def publish(self, *, tag: str, commit: str, title: str, body: str) -> None:
         """Publish a release for a tag that is there; `Conflict` when there is one already: never two."""
 
     async def comments(self, *, number: int) -> Sequence[str] | None:
         """Return the texts of all comments on a pull request, oldest first; None when GitHub does not know it."""
 
+    @effect(within=60)
     async def comment(self, *, number: int, body: str) -> None:
         """Write a comment on a pull request; `Refused` where GitHub allows none (a locked conversation)."""
 
@@ -120,6 +147,7 @@ class CodeHost(Protocol):
 class Jobs(Protocol):
     """Long processes on one host, inside tmux, under a wrapper that writes log, heartbeat and, atomically, exit status."""
 
+    @effect(within=150)
     async def start(self, *, spec: JobSpec) -> None:
         """Start it; harmless when a job of that name already exists; `Conflict` when its lock is held by another."""
 
@@ -132,6 +160,7 @@ class Jobs(Protocol):
     async def read(self, *, name: str, file: str, offset: int, limit: int = 65536) -> Chunk:
         """Return whole lines of the job's ``log`` or of another file in its folder (``events.jsonl``), from a byte offset."""
 
+    @effect(within=120)
     async def stop(self, *, name: str) -> None:
         """End the job's processes: TERM, then KILL; its receipt then says so."""
 
@@ -147,9 +176,11 @@ class Playbooks(Protocol):
     async def variables(self) -> frozenset[str]:
         """Return the names of the variables that the kept configuration defines; values are never read."""
 
+    @effect(within=300)
     async def update_configuration(self) -> ConfigurationState:
         """Check out master of the configuration repository and pull, fast-forward only; `Refused` when it is dirty."""
 
+    @effect(within=1000)
     async def prepare(self, *, commit: str) -> str:
         """Make the clean checkout with configuration and vault password in place, and return its folder; repeatable."""
 
@@ -177,6 +208,7 @@ class Server(Protocol):
     async def programs(self) -> Sequence[Program]:
         """Return every supervisor program, with the start time read from the process itself."""
 
+    @effect(within=90)
     async def restart(self, *, program: str) -> None: ...
 
 
@@ -192,6 +224,7 @@ class Platform(Protocol):
 
     async def health(self) -> SystemHealth: ...
 
+    @effect(within=30)
     async def set_health(self, *, health: SystemHealth) -> None:
         """Replace the whole state (both booleans are always sent) and read it back."""
 

@@ -63,6 +63,17 @@ class DatabaseSettings(Part):
     )
 
 
+class EngineSettings(Part):
+    """How releases are driven."""
+
+    lease: float = Field(
+        30.0,
+        ge=6,
+        description="seconds of silence after which another replica takes a release over; the replicas' clocks "
+        "must agree to within a tenth of it (PostgreSQL only)",
+    )
+
+
 class RepositorySettings(Part):
     """METASPACE's code repository."""
 
@@ -264,6 +275,7 @@ class Settings(BaseSettings):
     slack: SlackSettings
     http: HttpSettings = HttpSettings()
     database: DatabaseSettings = DatabaseSettings()
+    engine: EngineSettings = EngineSettings()
     repository: RepositorySettings
     environments: dict[Name, EnvironmentSettings] = Field(min_length=1)
     default_environment: str = ""

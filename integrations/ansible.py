@@ -29,6 +29,8 @@ _LONG = 900.0  # seconds for a clone
 _SHA = re.compile(r"[0-9a-f]{40}")
 _PLUGIN = "releasebot_events"
 _KEPT = 3  # checkouts of earlier releases
+# $1 the workspace, then a command: one at a time. That of a bot that was killed goes on for a while, beside its successor's.
+_LOCKED = 'mkdir -p "$1" && lock="$1/.lock" && shift && exec flock "$lock" "$@"'
 # $1 checkout, $2 repository, $3 commit. What is half made, or in the way of the checkout, is made anew. Its time is that of
 # its last use.
 _CHECKOUT = """
@@ -210,7 +212,8 @@ class AnsiblePlaybooks:
     async def _sh(self, script: str, *words: str, what: str) -> str:
         """Run one of the scripts above; its arguments never become part of it."""
         try:
-            return (await self._ssh.run(["sh", "-c", script, "releasebot", *words], timeout=_LONG)).stdout
+            locked = ["sh", "-c", _LOCKED, "locked", self._settings.workspace]
+            return (await self._ssh.run([*locked, "sh", "-c", script, "releasebot", *words], timeout=_LONG)).stdout
         except CommandFailed as error:
             raise Unavailable(
                 f"The control host could not {what}: {scrub(error.stderr)[:300] or f'status {error.status}'}",

@@ -13,6 +13,7 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from bot import permit
 from bot.domain.errors import Refused, ReleaseError, Unavailable, WrongUse
 from bot.domain.world import ABSENT, CommitInfo, RefUpdate, RemoteTag
 from integrations.gitcommand import PUSH, failure
@@ -143,6 +144,7 @@ class GitRepository:
     def _send(self, updates: Sequence[RefUpdate]) -> None:
         words = [*map(lease, updates), "origin", *(f"{update.new}:{update.ref}" for update in updates)]
         with self._mirror.writing:
+            permit.demand(outliving=PUSH)
             answer = self._mirror.git.run("push", "--atomic", "--porcelain", "--no-verify", *words, deadline=PUSH)
         seen = self._read_back(updates, answer)
         if any(seen.get(update.ref, ABSENT) != update.new for update in updates):

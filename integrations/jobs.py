@@ -13,6 +13,7 @@ import shlex
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from bot import permit
 from bot.domain.errors import Conflict, StepFailed, Unavailable, WrongUse
 from bot.domain.world import Chunk, JobReport, JobState
 from bot.telemetry import scrub
@@ -31,6 +32,7 @@ _NAME = re.compile(r"[A-Za-z0-9_-]{1,100}")
 _FILE = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,100}")
 _WRAPPER = Path(__file__).resolve().with_name("job_wrapper.py")
 _BORN = 20.0  # seconds that a job may take from its folder to its wrapper
+_START_DEADLINE = 60.0  # seconds
 _GRACE = 10.0  # seconds between TERM and KILL
 _CUT, _GONE, _THERE, _HELD = 65, 66, 17, 75
 # $1 the job's folder, $2 the wrapper, $3 tmux's socket name, $4 the job's name, $5 the size of the spec on stdin.
@@ -89,7 +91,8 @@ class TmuxJobs:
             spec.name,
             str(len(data)),
         ]
-        done = await self._with_wrapper(argv, missing=_GONE, stdin=data)
+        permit.demand(outliving=_START_DEADLINE)
+        done = await self._with_wrapper(argv, missing=_GONE, stdin=data, timeout=_START_DEADLINE)
         if done.status == _HELD:
             raise self._conflict(spec, done.stdout)
         if done.status == _CUT:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 import jwt
 
+from bot import permit
 from bot.domain.errors import BadSettings, Refused, ReleaseError, Unavailable
 from bot.domain.world import SystemHealth, Workload
 from bot.telemetry import scrub
@@ -60,6 +61,7 @@ class MetaspacePlatform:
             "canProcessDatasets": health.can_process_datasets,
             "message": health.message or None,
         }
+        permit.demand(outliving=TIMEOUT)
         await self._graphql(_SET_HEALTH, {"health": new}, token=self._token())
         now = await self.health()
         if (now.can_mutate, now.can_process_datasets, now.message or None) != tuple(new.values()):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import asyncssh
 
+from bot import permit
 from bot.domain.errors import BadSettings, HostKeyChanged, HostUnreachable, Refused, Unavailable
 from bot.telemetry import scrub
 from integrations.sshcommand import CommandFailed, Lines, NoSuchFile, Result, line
@@ -129,6 +130,7 @@ class SshHost:
         lost = 0
         for _ in range(_PATIENCE):
             connection = await self._connected()
+            permit.demand()
             try:
                 async with asyncio.timeout(deadline):
                     return await connection.create_process(command, **{"encoding": None, **how}), connection

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from sandbox.sshd import SshServer
 
+PUSHES = "pushes.log"
 VERSION = re.compile(r"\d+\.\d+\.\d+")
 VAULT_PASSWORD = "sandbox-vault"  # noqa: S105  # the vault of a world that lives for minutes
 JWT_SECRET = "sandbox-jwt-secret-of-sm-graphql-0123456789"  # noqa: S105
@@ -74,6 +75,7 @@ class GitWorld:
             _write_tree(self.playbook, playbook())
         else:
             await import_history(history_of(self.scenario), self.origin)
+        _count_pushes(self.origin)
         for key in ("receive.denyNonFastForwards", "receive.denyDeletes"):
             await self.git("config", key, "true")
         await self._check_out_on_server()
@@ -117,6 +119,12 @@ class GitWorld:
         if words is not None:
             hook.write_text(f"#!/bin/sh\ncat <<'WORDS' >&2\n{words}\nWORDS\nexit 1\n", encoding="utf-8")
             hook.chmod(0o755)
+
+    def pushes(self) -> list[str]:
+        """Return the refs that were pushed to origin, one for each time."""
+        log = self.origin / PUSHES
+        lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
+        return [line.split()[2] for line in lines]
 
     def _make_folders(self) -> None:
         self.origin.parent.mkdir(parents=True, exist_ok=True)
@@ -204,6 +212,14 @@ async def absent_files(bare: Path, refs: tuple[str, ...]) -> list[str]:
     answers = (await output([*git, "cat-file", "--batch-check"], stdin=asked)).splitlines()
     missing = {line.split()[0] for line in answers if line.endswith(" missing")}
     return sorted(path for path, blob in blobs.items() if blob in missing)
+
+
+def _count_pushes(bare: Path) -> None:
+    """Let a repository write down every ref that a push moved."""
+    hook = bare / "hooks/post-receive"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text(f"#!/bin/sh\nexec cat >> '{bare}/{PUSHES}'\n", encoding="utf-8")
+    hook.chmod(0o755)
 
 
 def _literal(path: str) -> str:

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Self
+import re
+from collections import Counter
+from typing import TYPE_CHECKING, Self
 
 from aiohttp import web
 
 from sandbox.processes import free_port
+
+if TYPE_CHECKING:
+    from aiohttp.typedefs import Handler
+
+_READ = re.compile(r"/_(search|msearch|count|mget|control)\b|/_search/")
+_VARYING = re.compile(r"\b[0-9a-f]{40}\b|\b\d+\b")
 
 
 class HttpServer:
     """Serves an application on a free port. Subclasses add their routes to ``app`` before it starts."""
 
     def __init__(self) -> None:
-        self.app = web.Application()
+        self.effects: Counter[str] = Counter()
+        """Requests that changed something: method and path, with ``*`` for commits and numbers. Counted by tests."""
+        self.app = web.Application(middlewares=[self._counted])
         self.port = free_port()
         self._runner: web.AppRunner | None = None
 
@@ -33,3 +43,14 @@ class HttpServer:
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
+
+    @web.middleware
+    async def _counted(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        response = await handler(request)
+        if (
+            request.method not in {"GET", "HEAD", "OPTIONS"}
+            and response.status < web.HTTPBadRequest.status_code
+            and not _READ.search(request.path)
+        ):
+            self.effects[f"{request.method} {_VARYING.sub('*', request.path)}"] += 1
+        return response

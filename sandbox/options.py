@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from sandbox.history import MASTER, RELEASE
 from sandbox.supervisor import Pace
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 
@@ -19,7 +20,8 @@ class Options:
     ``repo`` is a real clone to work on a copy of, with ``release`` and ``master`` as the refs that its branches are set to.
     ``state`` is a file for addresses, ids and key paths (JSON), there while the world is. ``play`` carries out one release
     and ends. ``build_seconds`` is how long the webapp build of a deploy takes. ``mode`` is how Slack reaches the
-    bot; without ``bot`` the world is there alone, for a bot that is started by hand.
+    bot; without ``bot`` the world is there alone, for a bot that is started by hand. ``database`` is the bot's, empty for a
+    SQLite file in the world's folder; ``settings`` are put over the bot's settings, nested as they are.
     """
 
     repo: Path | None = None
@@ -34,3 +36,5 @@ class Options:
     pace: Pace = field(default_factory=Pace)
     slack_port: int = 0
     play_deadline: float = 600.0
+    database: str = ""
+    settings: Mapping[str, Any] = field(default_factory=dict)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,9 +54,22 @@ def bot_environment() -> dict[str, str]:
     }
 
 
-def settings_yaml(world: World) -> str:
-    """Return the bot's settings for this world."""
-    return yaml.safe_dump(settings(world), sort_keys=False)
+def settings_yaml(world: World, *, replica: int = 0) -> str:
+    """Return the bot's settings for this world. A further replica has a port and a mirror of its own."""
+    made = settings(world)
+    if replica:
+        made["http"]["port"] = world.http_ports[replica]
+        made["repository"]["mirror"] = str(world.settings_file.parent / f"metaspace-{replica}.git")
+    return yaml.safe_dump(over(made, world.options.settings), sort_keys=False)
+
+
+def over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Put one nested mapping over another."""
+    merged = dict(below)
+    for key, value in above.items():
+        there = merged.get(key)
+        merged[key] = over(there, value) if isinstance(value, Mapping) and isinstance(there, Mapping) else value
+    return merged
 
 
 def settings(world: World) -> dict[str, Any]:
@@ -68,7 +82,7 @@ def settings(world: World) -> dict[str, Any]:
     return {
         "slack": {"mode": world.options.mode, "channel": DEV_CHANNEL, "base_url": world.slack.api_url, "dates": False},
         "http": {"host": "127.0.0.1", "port": world.http_port},
-        "database": {"url": f"sqlite+aiosqlite:///{folder}/releasebot.sqlite"},
+        "database": {"url": world.options.database or f"sqlite+aiosqlite:///{folder}/releasebot.sqlite"},
         "repository": {
             "url": str(world.git.origin),
             "mirror": str(folder / "metaspace.git"),

@@ -26,10 +26,11 @@ from sandbox.sshd import SshServer
 from sandbox.supervisor import Supervisor
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Coroutine, Mapping
 
 BOT_READY = 60.0  # seconds
 DEEP = 24  # characters
+MOST_BOTS = 4
 SETTLED = 10.0  # seconds for the bot to end by itself when asked to
 
 
@@ -42,7 +43,10 @@ class World:
         self.root = _temporary_folder()
         self.processes = Processes(self.root)
         self.bot: Child | None = None
-        self.http_port = free_port()
+        self.replicas: dict[int, Child] = {}
+        """Further bots beside `bot`, by their numbers (from 1)."""
+        self.http_ports = [free_port() for _ in range(MOST_BOTS)]
+        self.http_port = self.http_ports[0]
         self.settings_file = self.root / "bot" / "settings.yml"
         session = {"LANG": "C.UTF-8", "TMPDIR": str(self.root / "tmp"), "TMUX_TMPDIR": str(self.root / "tmp")}
         self.control = SshServer(self.root / "control-ssh", environment=session, mark=self.root)
@@ -79,29 +83,52 @@ class World:
             self.options.state.unlink(missing_ok=True)
         await self._stack.aclose()
 
-    async def start_bot(self) -> None:
-        """Start the bot as a process of its own, with this world's settings, and wait until it says that it is ready."""
-        argv = [sys.executable, "-m", "bot.cli", "serve", "--config", str(self.settings_file)]
-        self.bot = await self.processes.start("bot", argv, env=bot_environment(), cwd=self.settings_file.parent)
+    async def start_bot(self, environment: Mapping[str, str] | None = None) -> None:
+        """Start the bot as a process of its own, with this world's settings, and wait until it says that it is ready.
+
+        ``environment`` is added to what it gets.
+        """
+        self.bot = await self._start("bot", self.settings_file, environment or {})
         await until(self.bot_ready, what="the bot", deadline=BOT_READY, child=self.bot)
         self._write_state()
 
+    async def start_replica(self, number: int, environment: Mapping[str, str] | None = None) -> None:
+        """Start a further bot on the same database (PostgreSQL), with a port, a mirror and a log of its own."""
+        file = self.settings_file.with_name(f"settings-{number}.yml")
+        file.write_text(settings_yaml(self, replica=number), encoding="utf-8")
+        child = await self._start(f"bot-{number}", file, environment or {})
+        self.replicas[number] = child
+        await until(lambda: self.bot_ready(number), what=child.name, deadline=BOT_READY, child=child)
+
+    async def _start(self, name: str, settings: Path, environment: Mapping[str, str]) -> Child:
+        argv = [sys.executable, "-m", "bot.cli", "serve", "--config", str(settings)]
+        own = {**bot_environment(), **environment}
+        return await self.processes.start(name, argv, env=own, cwd=self.settings_file.parent)
+
     async def stop_bot(self, *, kill: bool = False) -> None:
         """End the bot as a system would (SIGTERM), or with ``kill`` as a power cut would (SIGKILL)."""
+        if kill:
+            await self.kill(0)
         bot, self.bot = self.bot, None
-        if bot is None:
-            return
-        if kill and bot.running:
-            bot.process.kill()
-            await bot.process.wait()
-        await self.processes.stop(bot, grace=SETTLED)
+        if bot is not None:
+            await self.processes.stop(bot, grace=SETTLED)
 
-    async def bot_ready(self) -> bool:
-        """Ask the bot whether it is ready."""
+    async def kill(self, replica: int) -> None:
+        """End a bot as a power cut would, also one that is stopped (SIGSTOP)."""
+        child = self.bot if replica == 0 else self.replicas.pop(replica, None)
+        self.bot = None if replica == 0 else self.bot
+        if child is not None and child.running:
+            child.process.kill()
+            await child.process.wait()
+        if child is not None:
+            await self.processes.stop(child)
+
+    async def bot_ready(self, replica: int = 0) -> bool:
+        """Ask the bot, or a replica, whether it is ready."""
         try:
             async with (
                 aiohttp.ClientSession() as session,
-                session.get(f"http://127.0.0.1:{self.http_port}/readyz") as response,
+                session.get(f"http://127.0.0.1:{self.http_ports[replica]}/readyz") as response,
             ):
                 return response.status == 200  # noqa: PLR2004  # HTTP's OK
         except aiohttp.ClientError:

@@ -12,14 +12,14 @@ from bot.domain.planning import rolls_back
 from bot.domain.policy import demand, demand_delegable
 from bot.domain.readmodel import Decided
 from bot.domain.release import FINISHED, Answer, DecisionKind
-from bot.engine import audit, locks, readings
+from bot.engine import audit, cursors, locks, readings
 from bot.engine.answers import taken
 from bot.engine.beginning import begin, demand_reason, take_over
 from bot.engine.bell import Bell
 from bot.engine.controls import Controls
 from bot.engine.looking import Looking
 from bot.engine.standing import delegated, undelegated
-from bot.engine.tables import CursorRow, DecisionRow, ReleaseRow
+from bot.engine.tables import DecisionRow, ReleaseRow
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from bot.domain.approval import Delegation
     from bot.domain.plan import Plan
     from bot.domain.readmodel import LockView, Person, ReleaseView
+    from bot.engine.cursors import Cursor
     from bot.engine.store import Store
     from bot.ports import Clock
 
@@ -188,10 +189,10 @@ class Desk(Looking):
         self.bell.ring()
         return Decided(effective=True, sentence=sentence)
 
-    async def move_cursor(self, name: str, /, *, to: int) -> None:
-        """Note how far a reader of the log has read."""
+    async def move_cursor(self, name: str, /, *, since: Cursor, to: int) -> bool:
+        """Note how far a reader of the log has read; False, and nothing noted, when another one did after ``since`` was read."""
         async with self._store.writing() as session:
-            await session.merge(CursorRow(name=name, position=to))
+            return await cursors.move(session, name, since=since, to=to)
 
     async def set_thread(self, release: str, /, *, channel: str, thread: str) -> None:
         """Note where Slack has the dashboard."""

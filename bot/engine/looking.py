@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import select
 
 from bot.domain.release import FINISHED, ReleaseState, StepState
-from bot.engine import readings
+from bot.engine import cursors, readings
 from bot.engine.approvals import delegations
 from bot.engine.codec import plan_in
-from bot.engine.tables import CursorRow, EventRow, LockRow, ReleaseRow, StepRow
+from bot.engine.tables import EventRow, LockRow, ReleaseRow, StepRow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from bot.domain.approval import Delegation
     from bot.domain.readmodel import AskedQuestion, EventView, LockView, ReleaseView
+    from bot.engine.cursors import Cursor
     from bot.engine.store import Store
     from bot.ports import Clock
 
@@ -66,11 +67,10 @@ class Looking:
         async with self._store.reading() as session:
             return [readings.event_view(one) for one in await session.scalars(query)]
 
-    async def cursor(self, name: str, /) -> int:
+    async def cursor(self, name: str, /) -> Cursor:
         """Return how far a reader of the log has read."""
         async with self._store.reading() as session:
-            row = await session.get(CursorRow, name)
-            return row.position if row else 0
+            return await cursors.cursor(session, name)
 
     async def lock_of(self, environment: str) -> LockView | None:
         """Return who holds an environment."""

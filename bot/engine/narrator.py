@@ -2,7 +2,8 @@
 
 Every message has a key of its own (``R7``, ``R7:step:deploy``, ``R7:Q3``) and is drawn from what is stored, not from what the
 narrator remembers. Telling an event twice therefore puts the same words under the same key. The cursor moves only after
-everything of a batch is in the outbox.
+everything of a batch is in the outbox. Where another replica told something meanwhile, what was put may be older than what
+that one put: it is told once more, from how things stand then, until nobody else told anything in between.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from bot.domain.readmodel import AskedQuestion, EventView, OpenQuestion, ReleaseView, StepView
     from bot.domain.world import Posted
+    from bot.engine.cursors import Cursor
     from bot.views.kit import Message
 
 CURSOR = "narrator"
@@ -46,11 +48,11 @@ class Ledger(Protocol):
     async def questions(self, release: str, /) -> Sequence[AskedQuestion]:
         """Return every question of a release, answered or not."""
 
-    async def cursor(self, name: str, /) -> int:
-        """Return how far this reader has read; 0 at first."""
+    async def cursor(self, name: str, /) -> Cursor:
+        """Return how far this reader has read; zeros at first."""
 
-    async def move_cursor(self, name: str, /, *, to: int) -> None:
-        """Note how far this reader has read."""
+    async def move_cursor(self, name: str, /, *, since: Cursor, to: int) -> bool:
+        """Note how far this reader has read; False when another one did after ``since`` was read."""
 
     async def set_thread(self, release: str, /, *, channel: str, thread: str) -> None:
         """Note where Slack has the dashboard."""
@@ -89,7 +91,7 @@ class Bell(Protocol):
 
 @dataclass(slots=True)
 class Narrator:
-    """Reads the log and keeps Slack in step with it. One at a time: a second one would only do the same again."""
+    """Reads the log and keeps Slack in step with it. Every replica has one; they find each other out by the cursor."""
 
     ledger: Ledger
     outbox: Outbox
@@ -97,6 +99,7 @@ class Narrator:
     channel: str
     approvers: Callable[[str], Sequence[str]] = _nobody  # Slack ids of who has a role
     _unplaced: set[str] = field(default_factory=set)  # dashboards that Slack did not have when we looked
+    _again: Mapping[str, list[EventView]] = field(default_factory=dict)  # told while another replica told as well
 
     async def run(self, stop: asyncio.Event) -> None:
         """Tell what happens until ``stop`` is set; what the database or the outbox refuses is tried again."""
@@ -111,17 +114,19 @@ class Narrator:
 
     async def turn(self) -> int:
         """Tell the next batch and return how many events it had."""
-        events = await self.ledger.events(after=await self.ledger.cursor(CURSOR), limit=BATCH)
-        by_release: dict[str, list[EventView]] = defaultdict(list)
+        since = await self.ledger.cursor(CURSOR)
+        events = await self.ledger.events(after=since.position, limit=BATCH)
+        by_release = defaultdict(list, {release: list(before) for release, before in self._again.items()})
         for event in events:
             if event.release:
                 by_release[event.release].append(event)
         for release, happened in by_release.items():
             await self._tell(await self.ledger.release(release), happened)
-        if events:
-            await self.ledger.move_cursor(CURSOR, to=events[-1].id)
+        if by_release or events:
+            alone = await self.ledger.move_cursor(CURSOR, since=since, to=events[-1].id if events else since.position)
+            self._again = {} if alone else by_release
         await self._place([*by_release, *self._unplaced])
-        return len(events)
+        return len(events) + len(self._again)
 
     async def _tell(self, release: ReleaseView, events: Sequence[EventView]) -> None:
         if release.state is ReleaseState.PLANNED:

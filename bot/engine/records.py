@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass, is_dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ from bot.engine.controls import close_questions
 from bot.engine.readings import measures, name_of, step_rows
 from bot.engine.seen import seen_before
 from bot.engine.step import Measured
+from bot.engine.store import StoreUnavailable
 from bot.engine.tables import ReleaseRow, StepRow
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
 # A paused or stopped release is driven too: the site is watched all the while.
 DRIVEN = (ReleaseState.RUNNING, ReleaseState.PAUSED, ReleaseState.STOPPED, ReleaseState.ABORTING)
+MARGIN = 0.1  # of a lease, by which the clocks of replicas may differ: that much earlier its holder takes it for lost
 
 
 class LeaseLost(Exception):
@@ -71,10 +73,11 @@ class Ledger:
         """``lease`` in seconds: a runner that is silent for that long has lost its releases."""
         self._store, self._clock, self._owner, self._bell = store, clock, owner, bell
         self._lease = timedelta(seconds=lease)
+        self._claimed_at = 0.0
 
     async def claim(self, environments: Collection[str], *, but: Collection[int]) -> list[tuple[int, int]]:
         """Take what nobody drives; returns numbers and fencing tokens. ``but``: those that this runner drives already."""
-        now = self._clock.now()
+        now, self._claimed_at = self._clock.now(), self._clock.monotonic()
         free = or_(ReleaseRow.lease_owner == "", ReleaseRow.lease_until < now, ReleaseRow.lease_owner == self._owner)
         query = (
             select(ReleaseRow)
@@ -129,10 +132,15 @@ class Book(Asking):
     def __init__(self, ledger: Ledger, number: int, fence: int) -> None:
         """Made by `Ledger.book`."""
         self._ledger, self.number, self._fence = ledger, number, fence
+        self._until = ledger._claimed_at + ledger._lease.total_seconds()  # noqa: SLF001  # on our own clock, at the earliest
+        self._ends: list[float] = []  # when the effects under way will have ended, on our own clock
 
     def now(self) -> datetime:
         """Return the time by the ledger's clock."""
         return self._ledger._clock.now()  # noqa: SLF001  # a book is the other half of its ledger
+
+    def _monotonic(self) -> float:
+        return self._ledger._clock.monotonic()  # noqa: SLF001
 
     @asynccontextmanager
     async def looking(self) -> AsyncIterator[tuple[AsyncSession, ReleaseRow]]:
@@ -147,10 +155,47 @@ class Book(Asking):
             yield session, row
         self._ledger._bell.ring()  # noqa: SLF001
 
+    @property
+    def left(self) -> float:
+        """Seconds for which the lease is ours for sure: nobody else can have taken it before, whatever happened to us."""
+        return self._until - self._monotonic() - MARGIN * self._ledger._lease.total_seconds()  # noqa: SLF001
+
+    def demand(self, outliving: float = 0.0, /) -> None:
+        """Raise `LeaseLost` unless the lease is ours for that long yet; looks at our own clock alone (`bot.permit`)."""
+        if self.left <= outliving:
+            raise LeaseLost(
+                f"{name_of(self.number)}: {self.left:.1f} s are left of the lease, {outliving:g} are needed"
+            )
+
+    @asynccontextmanager
+    async def outliving(self, seconds: float, /) -> AsyncIterator[None]:
+        """Have the lease last longer than ``seconds`` while the block runs, and no longer than usual after it."""
+        end = self._monotonic() + seconds
+        self._ends.append(end)
+        try:
+            if stretched := self.left <= seconds:
+                await self.renew()
+            yield
+        finally:
+            self._ends.remove(end)
+        if stretched:
+            with suppress(StoreUnavailable):  # the heartbeat will
+                await self.renew()
+
     async def renew(self) -> None:
-        """Prolong the lease."""
-        async with self._ledger.fenced(self.number, self._fence) as (_, row):
-            row.lease_until = self.now() + self._ledger._lease  # noqa: SLF001
+        """Prolong the lease: for its usual time, or beyond the end of what is under way."""
+        async with self._prolonged():
+            pass
+
+    @asynccontextmanager
+    async def _prolonged(self) -> AsyncIterator[AsyncSession]:
+        lease = self._ledger._lease  # noqa: SLF001
+        begun = self._monotonic()
+        lasting = max(lease, *(timedelta(seconds=end - begun) + 2 * MARGIN * lease for end in (begun, *self._ends)))
+        async with self._ledger.fenced(self.number, self._fence) as (session, row):
+            row.lease_until = self.now() + lasting
+            yield session
+        self._until = begun + lasting.total_seconds()
 
     async def let_go(self) -> None:
         """Give the lease back."""
@@ -207,10 +252,10 @@ class Book(Asking):
 
     async def entering_effect(self, key: str) -> None:
         """Note that the effect is about to begin, with the lease prolonged: after a crash this says that it may have."""
-        async with self.writing() as (session, row):
+        async with self._prolonged() as session:
             step = await step_row(session, self.number, key)
             step.in_effect = True
-            row.lease_until = self.now() + self._ledger._lease  # noqa: SLF001
+        self._ledger._bell.ring()  # noqa: SLF001
 
     async def progress(self, key: str, text: str, facts: Mapping[str, object]) -> None:
         """Note what a step reports; what it says to owe is kept with the release."""

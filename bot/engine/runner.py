@@ -108,16 +108,21 @@ class Runner:
             await asyncio.gather(driving, beating, return_exceptions=True)
 
     async def _heartbeat(self, book: Book) -> None:
-        """Renew the lease; raise `LeaseLost` once it has run out without the database answering."""
-        renewed = self._clock.monotonic()
+        """Renew the lease; raise `LeaseLost` before it runs out while the database says no, or says nothing at all."""
         while True:
-            await self._clock.sleep(seconds=self._lease / 3)
+            await self._clock.sleep(seconds=min(self._lease / 3, book.left))
+            renewing = asyncio.ensure_future(book.renew())
+            renewing.add_done_callback(_heard)
             try:
-                await book.renew()
-                renewed = self._clock.monotonic()
+                await asyncio.wait({renewing}, timeout=max(book.left, 0.0))
+                if renewing.done():
+                    await renewing
             except StoreUnavailable as error:
-                if self._clock.monotonic() - renewed > self._lease * 0.8:
-                    raise LeaseLost("the database does not answer") from error
+                _log.warning("lease_not_renewed", why=error.message)
+            finally:
+                renewing.cancel()
+            if book.left <= 0:
+                raise LeaseLost("the database does not answer")
 
     async def _turns(self, book: Book) -> None:
         async with contextlib.AsyncExitStack() as stack:
@@ -156,3 +161,9 @@ class Runner:
         planned = now.plan.step(now.step.key) if now.step else None
         step = self._registry.get(planned.step) if planned else None
         return step if step and planned and step.version == planned.version else None
+
+
+def _heard(task: asyncio.Future[None]) -> None:
+    """Take note of how a task ended that nobody may wait for any more."""
+    if not task.cancelled():
+        task.exception()

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from bot import permit
 from bot.domain.errors import HostKeyChanged, Refused, ReleaseError
 from bot.domain.plan import StepKind
 from bot.domain.readmodel import Problem
 from bot.domain.release import Choice, DecisionKind, Question, ReleaseState, StepState
 from bot.engine import failpoints
 from bot.engine.gate import Gate
+from bot.engine.guard import guarded
 from bot.engine.records import Book, LeaseLost, Situation
 from bot.engine.step import Done, NotDone, Partial, Running, StepContext, Unknown
 from bot.engine.store import StoreUnavailable
@@ -64,6 +66,7 @@ class Turn:
         retry = self._row.state in (StepState.FAILED, StepState.ERROR)
         if not await self._book.begin(self._key, retry=retry):
             return  # somebody paused, skipped or aborted it this moment
+        failpoints.begin(self._key)
         if step is None:
             planned = self._now.plan.step(self._key)
             await self._fail(
@@ -74,7 +77,7 @@ class Turn:
                 )
             )
             return
-        with structlog.contextvars.bound_contextvars(step=self._key):
+        with structlog.contextvars.bound_contextvars(step=self._key), permit.under(self._book.demand):
             await self._guarded(step, await self._context(retry=retry))
 
     async def _context(self, *, retry: bool) -> StepContext:
@@ -88,7 +91,7 @@ class Turn:
             plan=now.plan,
             step=now.plan.step(self._key),
             environment=self._area.environment,
-            ports=self._area.ports,
+            ports=guarded(self._area.ports, self._book),
             outputs=now.outputs,
             answer=None if retry else now.answer,
             attempt=self._row.attempt + (1 if retry or self._row.state == StepState.PENDING else 0),

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
 
+from bot import permit
 from bot.domain.errors import Refused, ReleaseError, Unavailable
 from bot.domain.world import Posted
+from bot.engine import failpoints
 from bot.slack.api import SlackBusy, SlackSays
 from bot.slack.fit import as_dicts
 from bot.slack.pace import Pace, Schedule
@@ -76,6 +79,10 @@ class Row:
 class MessageStore(Protocol):
     """Where messages are kept. Every method commits; each raises `Unavailable` when the database does not answer."""
 
+    @property
+    def held(self) -> float:
+        """Seconds for which a row is this process's after `intend`: what it notes of it later may be ignored."""
+
     async def put(self, key: str, wish: Wish) -> None:
         """Store what is wanted; nothing changes when it is wanted already. Channel and thread stay those of the first."""
 
@@ -85,8 +92,8 @@ class MessageStore(Protocol):
     async def pending(self) -> Sequence[Row]:
         """Return what Slack has not got yet, oldest first."""
 
-    async def intend(self, key: str) -> bool:
-        """Note that it is being sent, now; False when another process is at it."""
+    async def intend(self, key: str) -> Row | None:
+        """Note that it is being sent, now, and return it as it was before; None when another process is at it."""
 
     async def confirm(self, key: str, *, ts: str, sent: int) -> None:
         """Note what Slack has."""
@@ -246,22 +253,40 @@ class Outbox:
             await self._failed(row, f"A bug of mine keeps this message back: {type(error).__name__}.")
         self._changed.ring()
 
-    async def _deliver(self, row: Row) -> None:
-        if not await self._store.intend(row.key):
-            self._schedule.leave(row)  # another process is sending it
+    async def _deliver(self, seen: Row) -> None:
+        """Send what is still to be sent once the row is ours: another replica may have sent it since it was read."""
+        until, found = self._until(), ""
+        row = await self._store.intend(seen.key)
+        if row is None:
+            self._schedule.leave(seen)
             return
-        ts = row.ts
-        if ts:
-            await self._sender.edit(row)
-        else:
-            found = await self._sender.locate(row, twice=True) if row.intended_at else ""
-            ts = found or await self._sender.post(row)
-            if found or self._sender.files(row):
+        if row.sent >= row.wanted:
+            await self._store.confirm(row.key, ts=row.ts, sent=row.sent)
+            return
+        if row.intended_at and not row.ts:
+            found = await self._sender.locate(row, twice=True)
+            until = self._until()
+            if await self._store.intend(row.key) is None:
+                return  # looking for it took so long that it is another's now
+        await self._write(row, found, until)
+
+    def _until(self) -> float:
+        """Return until when, by our own clock, a row will be ours that `MessageStore.intend` is now asked for."""
+        return self._clock.monotonic() + self._store.held
+
+    async def _write(self, row: Row, found: str, until: float) -> None:
+        with permit.under(partial(_demand, self._clock, until)):
+            ts = row.ts or found
+            if row.ts:
+                await self._sender.edit(row)
+            elif not found:
+                ts = await self._sender.post(row)
+            failpoints.reach("during_post", row.key, *failpoints.begun())
+            if found or (not row.ts and self._sender.files(row)):
                 await self._store.confirm(row.key, ts=ts, sent=0)  # what it looks like now is not known: edited next
-            if found:
-                return
-        await self._sender.attach(row, ts)
-        await self._store.confirm(row.key, ts=ts, sent=row.wanted)
+            if not found:
+                await self._sender.attach(row, ts)
+                await self._store.confirm(row.key, ts=ts, sent=row.wanted)
 
     async def _refused(self, row: Row, error: SlackSays) -> None:
         if error.code in _GONE and row.ts:
@@ -287,3 +312,9 @@ class Outbox:
             await note
         except ReleaseError as error:
             _log.warning("outbox_not_written", why=str(error))
+
+
+def _demand(clock: Clock, until: float, outliving: float = 0.0, /) -> None:
+    """Raise unless a row is ours for that long yet: this process may have been stopped while another took it."""
+    if until - clock.monotonic() <= outliving:
+        raise Unavailable("I was held up for so long that another replica may be sending this.", hint="I look again.")

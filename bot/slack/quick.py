@@ -16,10 +16,11 @@ from sqlalchemy.engine import make_url
 
 from bot.domain.errors import Unavailable
 from bot.slack.envelope import Envelope
-from bot.slack.store import KNOWN, SqlIntake
+from bot.slack.store import HELD, KNOWN, SqlIntake
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
+    from datetime import timedelta
 
     from bot.engine.store import Store
     from bot.ports import Clock
@@ -36,10 +37,13 @@ _FORGET = "DELETE FROM intake WHERE finished < ?"
 
 
 @contextlib.asynccontextmanager
-async def open_intake(url: str, store: Store, *, clock: Clock) -> AsyncIterator[IntakeStore]:
-    """Open where requests are kept, for a database of this URL; ``store`` must be open (it holds the lock file)."""
+async def open_intake(url: str, store: Store, *, clock: Clock, held: timedelta = HELD) -> AsyncIterator[IntakeStore]:
+    """Open where requests are kept, for a database of this URL; ``store`` must be open (it holds the lock file).
+
+    ``held``: how long a request is one process's, where several share the database.
+    """
     if not store.sqlite:
-        yield SqlIntake(store, clock=clock)
+        yield SqlIntake(store, clock=clock, held=held)
         return
     path = f"{make_url(url).database}-requests"
     try:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 import structlog
 
+from bot import permit
 from bot.domain.errors import Unavailable
 from bot.domain.world import Posted
-from bot.slack.api import SlackSays, SlackSilent, told
+from bot.slack.api import DEADLINE, SlackSays, SlackSilent, told
 from bot.slack.context import Attachment
 from bot.slack.fit import Fitted, fit
 
@@ -38,6 +39,7 @@ class Sender:
     async def post(self, row: Row) -> str:
         """Post it and return its ts."""
         fitted = _fitted(row)
+        permit.demand(outliving=DEADLINE)
         with told("post a message"):
             answer = await self._client.chat_postMessage(
                 channel=row.wish.channel,
@@ -54,6 +56,7 @@ class Sender:
     async def edit(self, row: Row) -> None:
         """Make the message look as wanted."""
         fitted = _fitted(row)
+        permit.demand(outliving=DEADLINE)
         with told("edit a message"):
             await self._client.chat_update(channel=row.wish.channel, ts=row.ts, text=fitted.text, blocks=fitted.blocks)
 
@@ -111,6 +114,7 @@ class Sender:
 
     async def _upload(self, row: Row, file: Attachment, name: str, thread: str) -> None:
         content = file.content.encode() or b"\n"
+        permit.demand(outliving=DEADLINE)
         with told("upload a file"):
             slot = await self._client.files_getUploadURLExternal(filename=name, length=len(content))
             await self._send(str(slot["upload_url"]), content)

@@ -7,11 +7,12 @@ SQLite a process has the database to itself, so what another one held before it 
 from __future__ import annotations
 
 import dataclasses
+import math
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, Table, and_, delete, func, literal, or_, select, true, update
+from sqlalchemy import ColumnElement, Select, Table, and_, delete, func, literal, or_, select, true, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from bot.slack.context import Attachment
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from bot.engine.store import Store
     from bot.ports import Clock
 
-HELD = timedelta(seconds=60)  # longer than any call to Slack
+HELD = timedelta(seconds=60)  # longer than any call to Slack (`bot.slack.api.DEADLINE`)
 KNOWN = timedelta(days=7)  # how long an answered request's id is kept; Slack repeats for minutes
 _LOOSE: dict[str, Any] = {"holder": "", "held_until": None}
 
@@ -35,9 +36,9 @@ _LOOSE: dict[str, Any] = {"holder": "", "held_until": None}
 class _Shared:
     """What both tables have: a process that holds a row for a while."""
 
-    def __init__(self, store: Store, *, clock: Clock, process: str = "") -> None:
-        """``process`` names this process."""
-        self._store, self._clock, self._process = store, clock, process or uuid4().hex[:32]
+    def __init__(self, store: Store, *, clock: Clock, process: str = "", held: timedelta = HELD) -> None:
+        """``process`` names this process; ``held`` is how long a row is one process's."""
+        self._store, self._clock, self._process, self._held = store, clock, process or uuid4().hex[:32], held
 
     def _free(self, table: Table) -> ColumnElement[bool]:
         """Whether no other process holds the row."""
@@ -46,7 +47,7 @@ class _Shared:
         return true() if self._store.sqlite else ended
 
     def _mine(self) -> dict[str, Any]:
-        return {"holder": self._process, "held_until": self._clock.now() + HELD}
+        return {"holder": self._process, "held_until": self._clock.now() + self._held}
 
     async def _insert(self, session: AsyncSession, table: Table, values: Mapping[str, Any]) -> bool:
         """Insert a row unless its key is there; tell whether it was inserted."""
@@ -116,35 +117,54 @@ class SqlMessages(_Shared):
         return await self._rows(messages.c.sent < messages.c.wanted)
 
     async def _rows(self, which: ColumnElement[bool]) -> list[Row]:
-        parent = messages.alias("parent")
-        under = and_(messages.c.thread_key != "", parent.c.key == messages.c.thread_key)
-        query = select(messages, func.coalesce(parent.c.ts, "").label("parent_ts")).outerjoin(parent, under)
         async with self._store.reading() as session:
-            found = await session.execute(query.where(which).order_by(messages.c.created_at, messages.c.key))
+            found = await session.execute(_with_parents(which))
             return [_row(dict(one)) for one in found.mappings()]
 
-    async def intend(self, key: str) -> bool:
-        """Note that it is being sent, now; False when another process is at it."""
-        c = messages.c
-        since = func.coalesce(c.intended_at, literal(self._clock.now(), c.intended_at.type))
-        return await self._note(and_(c.key == key, self._free(messages)), intended_at=since, **self._mine())
+    async def intend(self, key: str) -> Row | None:
+        """Note that it is being sent, now, and return it as it was before; None when another process is at it."""
+        c, now = messages.c, self._clock.now()
+        ours = and_(c.key == key, self._free(messages))
+        since = func.coalesce(c.intended_at, literal(now, c.intended_at.type))
+        async with self._store.writing() as session:
+            found = await session.execute(_with_parents(ours).with_for_update(of=messages))
+            row = found.mappings().one_or_none()
+            if row is not None:
+                await session.execute(update(messages).where(c.key == key).values(intended_at=since, **self._mine()))
+            return _row(dict(row)) if row is not None else None
 
     async def confirm(self, key: str, *, ts: str, sent: int) -> None:
         """Note what Slack has."""
-        await self._note(messages.c.key == key, ts=ts, sent=sent, error="", **_LOOSE)
+        await self._note(self._held_by_us(key), ts=ts, sent=sent, error="", **_LOOSE)
 
     async def forget(self, key: str) -> None:
         """Note that Slack has it not, for sure: no ts, no intent."""
-        await self._note(messages.c.key == key, ts="", sent=0, intended_at=None, **_LOOSE)
+        await self._note(self._held_by_us(key), ts="", sent=0, intended_at=None, **_LOOSE)
 
     async def fail(self, key: str, *, error: str) -> None:
         """Note why Slack does not take it."""
-        await self._note(messages.c.key == key, error=error, **_LOOSE)
+        await self._note(self._held_by_us(key), error=error, **_LOOSE)
 
-    async def _note(self, which: ColumnElement[bool], **values: Any) -> bool:
+    @property
+    def held(self) -> float:
+        """Seconds for which `intend` makes a row this process's; nobody else is there to take it on SQLite."""
+        return math.inf if self._store.sqlite else self._held.total_seconds()
+
+    def _held_by_us(self, key: str) -> ColumnElement[bool]:
+        """Whether the row is still this process's: one that was taken over meanwhile is the other's to note."""
+        return and_(messages.c.key == key, messages.c.holder == self._process)
+
+    async def _note(self, which: ColumnElement[bool], **values: Any) -> None:
         async with self._store.writing() as session:
-            changed: Any = await session.execute(update(messages).where(which).values(**values))
-            return bool(changed.rowcount)
+            await session.execute(update(messages).where(which).values(**values))
+
+
+def _with_parents(which: ColumnElement[bool]) -> Select[Any]:
+    """Select messages, oldest first, with the ts of the one whose thread each belongs to."""
+    parent = messages.alias("parent")
+    under = and_(messages.c.thread_key != "", parent.c.key == messages.c.thread_key)
+    query = select(messages, func.coalesce(parent.c.ts, "").label("parent_ts")).outerjoin(parent, under)
+    return query.where(which).order_by(messages.c.created_at, messages.c.key)
 
 
 def _contents(wish: Wish) -> dict[str, Any]:

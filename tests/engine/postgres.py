@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -78,9 +79,9 @@ def _binaries() -> Path:
     return Path(initdb).resolve().parent
 
 
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[Cluster]:
-    """One server for all tests."""
+@contextlib.contextmanager
+def running_cluster() -> Iterator[Cluster]:
+    """Run a server of our own while the block runs."""
     binaries = _binaries()
     with tempfile.TemporaryDirectory(prefix="rb-pg-") as made:
         cluster = Cluster(binaries, Path(made))
@@ -92,3 +93,10 @@ def postgres() -> Iterator[Cluster]:
             yield cluster
         finally:
             cluster.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Cluster]:
+    """One server for all tests."""
+    with running_cluster() as cluster:
+        yield cluster

@@ -215,9 +215,11 @@ async def test_a_release_reads_back_as_it_was_planned(url: str, files: Files) ->
         assert release.created_at == BEGIN
         await bot.desk.set_thread(number, channel="C1", thread="1.2")
         assert (await bot.desk.release(number)).thread == "1.2"
-        assert await bot.desk.cursor("narrator") == 0
-        await bot.desk.move_cursor("narrator", to=5)
-        assert await bot.desk.cursor("narrator") == 5
+        first = await bot.desk.cursor("narrator")
+        assert first == (0, 0)
+        assert await bot.desk.move_cursor("narrator", since=first, to=5)
+        assert not await bot.desk.move_cursor("narrator", since=first, to=3), "another one was faster"
+        assert await bot.desk.cursor("narrator") == (5, 1)
 
 
 @pytest.mark.parametrize("name", ["R2", "R", "", "7", "R7; DROP TABLE releases", "R99999999999999999999", "Rü", "R²"])

@@ -14,6 +14,7 @@ from bot.domain.errors import Unavailable
 from bot.domain.readmodel import AskedQuestion, EventView, OpenQuestion, Problem, ReleaseView, StepView
 from bot.domain.release import Answer, DecisionKind, ReleaseState, StepState
 from bot.domain.world import Posted
+from bot.engine.cursors import Cursor
 from bot.engine.narrator import Narrator
 from bot.views.limits import message_faults
 from tests.views import worlds
@@ -37,6 +38,7 @@ class Ledger:
     views: dict[str, ReleaseView] = field(default_factory=dict)
     asked: dict[str, list[AskedQuestion]] = field(default_factory=dict)
     at: int = 0
+    turns: int = 0
 
     def happens(self, release: ReleaseView, step: str = "", kind: str = "something") -> None:
         self.views[release.id] = release
@@ -51,11 +53,14 @@ class Ledger:
     async def questions(self, release: str, /) -> Sequence[AskedQuestion]:
         return self.asked.get(release, [])
 
-    async def cursor(self, name: str, /) -> int:
-        return self.at
+    async def cursor(self, name: str, /) -> Cursor:
+        return Cursor(self.at, self.turns)
 
-    async def move_cursor(self, name: str, /, *, to: int) -> None:
-        self.at = to
+    async def move_cursor(self, name: str, /, *, since: Cursor, to: int) -> bool:
+        if since.turns != self.turns:
+            return False
+        self.at, self.turns = to, self.turns + 1
+        return True
 
     async def set_thread(self, release: str, /, *, channel: str, thread: str) -> None:
         self.views[release] = replace(self.views[release], channel=channel, thread=thread)
@@ -237,6 +242,40 @@ async def test_killed_anywhere_and_started_from_any_cursor_it_ends_with_the_same
     await narrator(ledger, outbox).turn()
     assert outbox.messages == first
     assert outbox.edits == posted, "nothing is edited, let alone posted, again"
+
+
+@dataclass
+class Slow(Outbox):
+    """Of two replicas the one that is held up before it writes: ``meanwhile`` is awaited first, once."""
+
+    meanwhile: Any = None
+
+    async def put(self, key: str, **message: Any) -> None:
+        waiting, self.meanwhile = self.meanwhile, None
+        if waiting is not None:
+            await waiting()
+        await super().put(key, **message)
+
+
+@pytest.mark.parametrize("ends", [False, True])
+async def test_what_one_replica_tells_late_does_not_stay_over_what_another_told_since(*, ends: bool) -> None:
+    ledger = Ledger()
+    slow = Slow()
+    other = narrator(ledger, slow)
+
+    async def more_happens_and_is_told() -> None:
+        ledger.happens(finished() if ends else running("later"), "push")
+        await other.turn()
+
+    ledger.happens(running("early"), "push")
+    slow.meanwhile = more_happens_and_is_told
+    held_up = narrator(ledger, slow)
+    while await held_up.turn() or await other.turn():
+        pass
+    alone = Outbox()
+    ledger.at = 0
+    await narrator(ledger, alone).turn()
+    assert {key: slow.messages[key] for key in alone.messages} == alone.messages
 
 
 async def test_it_goes_on_when_the_outbox_fails_for_a_while() -> None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 from collections import Counter
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from bot.domain.errors import Unavailable
 from bot.domain.release import ReleaseState
-from sandbox.play import POLL, Player, _has_action, _says
+from sandbox.play import POLL, Player, _has_action, _key, _says, elements
 from sandbox.slack import BOT
+from sandbox.verdict import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -55,6 +58,89 @@ class Stubborn(Player):
         await self.world.stop_bot(kill=True)
         await self.world.start_bot()
         self.pressed.clear()
+
+
+@dataclass
+class Persistent(Player):
+    """Goes on through a bot that dies, and presses Retry where a release stopped, until it has ended.
+
+    ``prefer`` are words of the choice to take where a question has several; ``retries`` how often Retry may be pressed.
+    """
+
+    prefer: str = ""
+    retries: int = 0
+    deaths: int = 0
+    stops: list[str] = field(default_factory=list)
+    """What the bot said at each stop."""
+
+    def _bot_lives(self) -> None:
+        """A dead bot is what the test is about."""
+
+    async def _go_through(self, page: Page) -> str:
+        while not _says(messages := await self.world.slack.messages(), ReleaseState.SUCCEEDED):
+            await self._revive()
+            if _says(messages, ReleaseState.ABORTED):
+                return "the release was aborted"
+            retry = self._fresh(messages, RESTART)
+            if retry is not None and len(self.stops) >= self.retries:
+                return f"the release stopped: {retry[2]}"
+            if retry is not None:
+                self.stops.append(retry[2])
+                await self._press(retry[0], retry[1])
+            elif page.modals and page.modals[-1].get("submit"):
+                await self._submit(page)
+            elif (button := self._next_button(messages)) is not None:
+                await self._press(*button)
+            else:
+                await asyncio.sleep(POLL)
+        await self._settled()
+        return ""
+
+    async def _submit(self, page: Page) -> None:
+        """Submit, and press again later where nobody took it: the bot died over it, or is held up."""
+        try:
+            await super()._submit(page)
+        except Unavailable:
+            self.pressed.clear()
+
+    async def _revive(self) -> None:
+        """Start a killed bot again, without what killed it; one that ended by itself is an error."""
+        bot = self.world.bot
+        if bot is None or bot.running:
+            return
+        if bot.process.returncode != -signal.SIGKILL:
+            raise Unavailable(f"The bot ended with status {bot.process.returncode}: {bot.last_words(20)}")
+        self.deaths += 1
+        await self.world.stop_bot()
+        await self.world.start_bot()
+        self.pressed.clear()
+
+    async def _settled(self) -> None:
+        """Wait until the bot lives and the channel stays as it is for a while."""
+        before: object = None
+        async with asyncio.timeout(120):
+            while before != (before := await self.world.slack.messages()) or self.world.bot is None:
+                await asyncio.sleep(3)  # longer than edits of one message are apart
+                await self._revive()
+
+    def _fresh(self, messages: Sequence[Mapping[str, Any]], action: str) -> tuple[str, Mapping[str, Any], str] | None:
+        """Return the newest button of that action, if it was not pressed yet, and the words of its message."""
+        for message in reversed(messages):
+            for element in elements(message):
+                if element["action_id"] == action:
+                    pressed = _key(element) in self.pressed
+                    return None if pressed else (str(message["ts"]), element, text_of(message))
+        return None
+
+    def _next_button(self, messages: Sequence[Mapping[str, Any]]) -> tuple[str, Mapping[str, Any]] | None:
+        found = super()._next_button(messages)
+        if found is None or not self.prefer:
+            return found
+        message = next(one for one in messages if one["ts"] == found[0])
+        wanted = [one for one in elements(message) if self.prefer in str((one.get("text") or {}).get("text", ""))]
+        if not wanted:
+            return found
+        return None if _key(wanted[0]) in self.pressed else (found[0], wanted[0])  # one answer to a question
 
 
 def completed_deploys(world: World) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import math
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -61,11 +62,14 @@ class Messages:
         found = [await self.get(row.key) for row in self.rows.values() if row.sent < row.wanted]
         return [row for row in found if row]
 
-    async def intend(self, key: str) -> bool:
+    held = math.inf
+
+    async def intend(self, key: str) -> Row | None:
         self._answer()
+        before = await self.get(key)
         row = self.rows[key]
         self.rows[key] = dataclasses.replace(row, intended_at=row.intended_at or datetime.now(UTC))
-        return True
+        return before
 
     async def confirm(self, key: str, *, ts: str, sent: int) -> None:
         self._answer()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from bot.slack.outbox import Row, Wish
 
-STEPS = 12
+STEPS = 16
 
 
 class Mortal:
@@ -49,8 +50,11 @@ class Mortal:
     async def pending(self) -> Sequence[Row]:
         return await self.inner.pending()
 
-    async def intend(self, key: str) -> bool:
-        return bool(await self._call(lambda: self.inner.intend(key)))
+    held = math.inf
+
+    async def intend(self, key: str) -> Row | None:
+        row: Row | None = await self._call(lambda: self.inner.intend(key))
+        return row
 
     async def confirm(self, key: str, *, ts: str, sent: int) -> None:
         await self._call(lambda: self.inner.confirm(key, ts=ts, sent=sent))

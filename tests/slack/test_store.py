@@ -150,6 +150,7 @@ async def test_what_slack_has_not_is_pending_in_its_order_with_the_thread_it_bel
         ("R1/a", False),
         ("R1/b", False),
     ]
+    assert await messages.intend("R1")
     await messages.confirm("R1", ts="17.1", sent=1)
     assert [(row.key, row.thread) for row in await messages.pending()] == [("R1/a", "17.1"), ("R1/b", "17.1")]
 

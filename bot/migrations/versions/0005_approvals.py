@@ -69,9 +69,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_approvals_release"))
 
     op.drop_table("approvals")
-    with op.batch_alter_table("questions", schema=None) as batch_op:
-        batch_op.drop_column("reminded_at")
-        batch_op.drop_column("void")
-        batch_op.drop_column("purpose")
-    with op.batch_alter_table("releases", schema=None) as batch_op:
-        batch_op.drop_column("rolls_back")
+    # Column by column, never by making the table anew: other tables refer to its rows.
+    for column in ("reminded_at", "void", "purpose"):
+        op.drop_column("questions", column)
+    op.drop_column("releases", "rolls_back")

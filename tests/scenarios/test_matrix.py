@@ -1,0 +1,56 @@
+"""A slice of the crash matrix (`tests/matrix.py`), which moves on with CHAOS_SEED; `make chaos` runs all of it."""
+
+from __future__ import annotations
+
+import os
+import random
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bot.checklists import shipped
+from bot.steps.registry import load
+from tests.chaos import rotating
+from tests.engine.postgres import postgres
+from tests.matrix import BEGIN, DATABASES, END, MOMENTS, TABLE, Row, cases, run, table, verdict
+
+if TYPE_CHECKING:
+    from tests.engine.postgres import Cluster
+    from tests.matrix import Case
+
+__all__ = ["postgres"]
+SCENE = random.Random(os.environ.get("CHAOS_SEED", "0")).choice(sorted({one.scene for one in cases()}))  # noqa: S311
+IN_SCENE = [one for one in cases() if one.scene == SCENE]  # one undisturbed release to compare with is enough
+SLICE = [one for base in DATABASES for one in rotating([c for c in IN_SCENE if c.database == base], take=2)]
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("case", SLICE if os.environ.get("CHAOS") != "all" else [], ids=lambda case: case.name)
+async def test_a_release_whose_bot_is_killed_there_ends_as_it_would_have(case: Case, postgres: Cluster) -> None:
+    row = await run(case, postgres)
+    assert row.failures == []
+
+
+def test_every_step_of_every_shipped_checklist_is_in_the_matrix_at_every_moment_on_both_databases() -> None:
+    rows = {(one.checklist, one.step, one.moment, one.database) for one in cases()}
+    wanted = {
+        (checklist.name, item.key, moment, database)
+        for checklist in shipped(load()).values()
+        for item in checklist.items
+        for moment in MOMENTS
+        for database in DATABASES
+    }
+    assert wanted <= rows
+
+
+def test_the_table_says_of_each_case_what_became_of_it() -> None:
+    some = cases()[:2]
+    known = {some[0].name: Row(some[0].name, killed=True), some[1].name: Row(some[1].name, failures=["twice"])}
+    assert [verdict(known.get(one.name)) for one in cases()[:3]] == ["once", "FAILED", "not run"]
+    lines = table(some, known, "abc").splitlines()
+    assert lines[-1] == f"| `in_place` | `{some[0].step}` | before the effect | once | FAILED |"
+
+
+def test_the_documentation_has_a_table_with_its_commit() -> None:
+    found = TABLE.read_text(encoding="utf-8").partition(BEGIN)[2].partition(END)[0]
+    assert "Commit `" in found
