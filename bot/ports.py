@@ -33,9 +33,11 @@ if TYPE_CHECKING:
         Program,
         PublishedRelease,
         PullRequestInfo,
+        ReflogEntry,
         RefUpdate,
         RemoteTag,
         SystemHealth,
+        Workflow,
         Workload,
     )
 
@@ -144,6 +146,16 @@ class CodeHost(Protocol):
     def commit_url(self, *, sha: str) -> str: ...
 
 
+class Pipelines(Protocol):
+    """The CI system itself: what runs right now, which GitHub's statuses do not tell, and running it again."""
+
+    async def workflows(self, *, sha: str, branch: str = "") -> Sequence[Workflow]:
+        """Return the newest run of each workflow for exactly this commit, with its jobs; empty when there is none."""
+
+    async def rerun_failed(self, *, workflow: str) -> None:
+        """Run a workflow's failed jobs, and those that wait for them, once more. Not harmless when repeated."""
+
+
 class Jobs(Protocol):
     """Long processes on one host, inside tmux, under a wrapper that writes log, heartbeat and, atomically, exit status."""
 
@@ -201,6 +213,9 @@ class Server(Protocol):
     """The web server that is released to."""
 
     async def checkout(self) -> Checkout: ...
+
+    async def reflog(self) -> Sequence[ReflogEntry]:
+        """Return where the checkout's HEAD has been, newest first; empty where Git has kept nothing."""
 
     async def webapp_built_at(self) -> datetime | None:
         """Return when the webapp that is being served was built, or None when there is none."""
@@ -265,3 +280,4 @@ class Ports:
     platform: Platform
     announcements: Announcements
     authors: AuthorQuestions
+    pipelines: Pipelines | None = None  # without a token there is none

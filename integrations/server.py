@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from bot.domain import reflog
 from bot.domain.errors import StepFailed
-from bot.domain.world import Checkout, Program
+from bot.domain.world import Checkout, Program, ReflogEntry
 from bot.telemetry import scrub
 from integrations.sshcommand import EXCERPT, CommandFailed
 from integrations.supervisor import parse
@@ -42,6 +43,13 @@ class WebServer:
         """Return commit and branch; raises `CommandFailed` when there is no checkout."""
         said = (await self._ssh.run(["sh", "-c", _CHECKOUT, "checkout", self._settings.checkout])).stdout.split("\n")
         return Checkout(commit=said[0], branch=said[1], dirty=bool(said[2].strip()) if len(said) > 2 else False)  # noqa: PLR2004
+
+    async def reflog(self) -> Sequence[ReflogEntry]:
+        """Return where HEAD has been, newest first; nothing where Git has kept nothing or there is no checkout."""
+        argv = ["git", "-C", self._settings.checkout, *reflog.COMMAND]
+        done = await self._ssh.run(argv, check=False)
+        entries = reflog.parse(done.stdout) if done.status == 0 else ()
+        return [replace(one, at=await self._ssh.to_bot_time(one.at.timestamp())) for one in entries]
 
     async def webapp_built_at(self) -> datetime | None:
         """Return when the file that every build writes anew was written, or None when it is not there."""

@@ -62,6 +62,30 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
+class PipelineJob:
+    """One job as the CI system itself knows it; ``status`` is its own word ("infrastructure_fail", "queued")."""
+
+    name: str
+    state: CheckState
+    status: str = ""
+    started_at: datetime | None = None
+    stopped_at: datetime | None = None
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Workflow:
+    """The newest run of one workflow for a commit. ``running`` also while some of its jobs have failed already."""
+
+    id: str
+    name: str
+    status: str
+    running: bool
+    jobs: tuple[PipelineJob, ...] = ()
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class PullRequestInfo:
     """A pull request as GitHub has it. ``issues`` are the numbers that its text says it closes."""
 
@@ -179,6 +203,15 @@ class Checkout:
     commit: str
     branch: str  # empty when detached
     dirty: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ReflogEntry:
+    """One move of a checkout's HEAD: to which commit, when, and Git's own words for it."""
+
+    sha: str
+    at: datetime
+    action: str
 
 
 @dataclass(frozen=True, slots=True)

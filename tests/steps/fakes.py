@@ -27,9 +27,11 @@ from bot.domain.world import (
     Program,
     PublishedRelease,
     PullRequestInfo,
+    ReflogEntry,
     RefUpdate,
     RemoteTag,
     SystemHealth,
+    Workflow,
     Workload,
 )
 
@@ -248,6 +250,20 @@ class FakeCodeHost:
 
 
 @dataclass
+class FakePipelines:
+    """CI's own runs, by commit; a rerun makes its workflow run again."""
+
+    runs: dict[str, list[Workflow]] = field(default_factory=dict)
+    reruns: list[str] = field(default_factory=list)
+
+    async def workflows(self, *, sha: str, branch: str = "") -> Sequence[Workflow]:
+        return self.runs.get(sha, [])
+
+    async def rerun_failed(self, *, workflow: str) -> None:
+        self.reruns.append(workflow)
+
+
+@dataclass
 class FakeJob:
     """One job of the fake control host: how long it takes and how it ends (None: it dies without a word)."""
 
@@ -378,9 +394,13 @@ class FakeServer:
     commit: str = ""
     built_at: datetime | None = START - timedelta(days=1)
     running: list[Program] = field(default_factory=list)
+    moves: list[ReflogEntry] = field(default_factory=list)
 
     async def checkout(self) -> Checkout:
         return Checkout(self.commit, "", dirty=False)
+
+    async def reflog(self) -> Sequence[ReflogEntry]:
+        return self.moves
 
     async def webapp_built_at(self) -> datetime | None:
         return self.built_at
