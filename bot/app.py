@@ -50,6 +50,7 @@ from bot.slack.store import SqlMessages
 from bot.steps import registry as steps
 from bot.steps.planner import Planner
 from integrations.ansible import AnsiblePlaybooks
+from integrations.circleci import CircleCi
 from integrations.git import GitRepository
 from integrations.github import GitHub
 from integrations.jobs import TmuxJobs
@@ -277,6 +278,7 @@ async def area_of(
         platform=MetaspacePlatform(environment.site),
         announcements=announcements,
         authors=authors,
+        pipelines=CircleCi(settings) if settings.circleci.token.get_secret_value() else None,
     )
     return step_environment(name, environment), ports
 

@@ -12,6 +12,7 @@ from bot.engine.store import revision
 from bot.slack.api import told, web_client
 from bot.slack.people import SlackGroups
 from integrations.ansible import AnsiblePlaybooks
+from integrations.circleci import CircleCi
 from integrations.git import GitRepository
 from integrations.github import GitHub
 from integrations.metaspace import MetaspacePlatform
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from bot.settings import EnvironmentSettings, Settings
 
-GROUPS = ("database", "slack", "git", "github", "ssh", "ansible", "server", "site", "graphql")
+GROUPS = ("database", "slack", "git", "github", "circleci", "ssh", "ansible", "server", "site", "graphql")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +100,19 @@ def _shared(settings: Settings) -> list[Attempt]:
         sha = await repository.branch_head(branch=environment.master_branch)
         return f"{len(await github.checks(sha=sha))} reports of CI for {environment.master_branch} ({name})"
 
-    return [
+    async def circle() -> str:
+        name, environment = settings.environment()
+        branch = environment.master_branch
+        runs = await CircleCi(settings).workflows(sha=await repository.branch_head(branch=branch), branch=branch)
+        return f"{len(runs)} workflows of {branch} ({name})"
+
+    found: list[Attempt] = [
         ("database", "database", database),
         ("slack", "Slack", slack),
         ("git", "Git", git),
         ("github", "GitHub", forge),
     ]
+    return [*found, ("circleci", "CircleCI", circle)] if settings.circleci.token.get_secret_value() else found
 
 
 def _environments(settings: Settings, stack: AsyncExitStack) -> list[Attempt]:

@@ -89,6 +89,19 @@ class RepositorySettings(Part):
     known_hosts: Path | None = Field(None, description="pinned host keys for git over SSH")
 
 
+class CircleSettings(Part):
+    """CircleCI's own API: running pipelines, and a button that runs failed jobs again. Off without a token."""
+
+    api: str = "https://circleci.com/api/v2"
+    web: str = "https://app.circleci.com"
+    project: str = Field(
+        "",
+        pattern=r"^$|^[\w.-]+/[\w.-]+/[\w.-]+$",
+        description="project slug; empty means gh/ and repository.github",
+    )
+    token: SecretStr = Field(SecretStr(""), description="personal API token, from RELEASEBOT_CIRCLECI__TOKEN")
+
+
 class HostSettings(Part):
     """A server reached over SSH."""
 
@@ -277,6 +290,7 @@ class Settings(BaseSettings):
     database: DatabaseSettings = DatabaseSettings()
     engine: EngineSettings = EngineSettings()
     repository: RepositorySettings
+    circleci: CircleSettings = CircleSettings()
     environments: dict[Name, EnvironmentSettings] = Field(min_length=1)
     default_environment: str = ""
     people: tuple[PersonSettings, ...] = ()

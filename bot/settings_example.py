@@ -5,8 +5,8 @@ from __future__ import annotations
 EXAMPLE = """\
 # releasebot's settings. Secrets come from the environment:
 #   RELEASEBOT_SLACK__BOT_TOKEN, RELEASEBOT_SLACK__APP_TOKEN (Socket Mode) or RELEASEBOT_SLACK__SIGNING_SECRET (HTTP),
-#   RELEASEBOT_REPOSITORY__GITHUB_TOKEN, RELEASEBOT_ENVIRONMENTS__PROD__SITE__JWT_SECRET, and
-#   RELEASEBOT_DATABASE__URL where it holds a password.
+#   RELEASEBOT_REPOSITORY__GITHUB_TOKEN, RELEASEBOT_CIRCLECI__TOKEN (without it no running pipelines and no rerun),
+#   RELEASEBOT_ENVIRONMENTS__PROD__SITE__JWT_SECRET, and RELEASEBOT_DATABASE__URL where it holds a password.
 slack:
   mode: socket                      # or http, where Slack can reach this bot by a public URL
   channel: C0123456789              # the id of #metaspace_dev
@@ -20,6 +20,9 @@ repository:
   github: metaspace2020/metaspace
   ssh_key: /etc/releasebot/secrets/github_key
   known_hosts: /etc/releasebot/known_hosts
+
+circleci:
+  project: gh/metaspace2020/metaspace
 
 timezone: Europe/Berlin             # on whose clocks typed times and freezes are meant
 default_environment: prod

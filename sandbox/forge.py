@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import time
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from sandbox.history import Talk
@@ -76,11 +78,12 @@ class Pull:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What CI reported of one job. ``kind`` is ``status`` or ``check``."""
+    """What CI reported of one job, and when. ``kind`` is ``status`` or ``check``."""
 
     job: str
     state: str
     kind: str = "status"
+    since: datetime | None = None
 
 
 @dataclass
@@ -89,16 +92,29 @@ class Ci:
 
     default: dict[str, str] = field(default_factory=lambda: dict(DEFAULT_CI))
     changed: dict[tuple[str, str], Report] = field(default_factory=dict)
+    _coming: list[tuple[float, str, Report]] = field(default_factory=list)
 
     def set(self, sha: str, job: str, state: str, *, kind: str = "status") -> None:
         """Let CI report ``success``, ``failure``, ``error``, ``pending`` or ``missing`` for one job of one commit."""
-        self.changed[sha, job] = Report(job, state, kind)
+        self.changed[sha, job] = Report(job, state, kind, datetime.now(UTC))
+
+    def later(self, seconds: float, sha: str, job: str, state: str) -> None:
+        """Let CI report that once so much time has gone by."""
+        kind = self.changed[sha, job].kind if (sha, job) in self.changed else "status"
+        self._coming.append((time.monotonic() + seconds, sha, Report(job, state, kind)))
+
+    def all(self, sha: str) -> Sequence[Report]:
+        """Return every job of a commit, those that were not reported as ``missing``."""
+        due = [one for one in self._coming if one[0] <= time.monotonic()]
+        self._coming = [one for one in self._coming if one not in due]
+        for _, commit, report in due:
+            self.set(commit, report.job, report.state, kind=report.kind)
+        jobs = {job: Report(job, state) for job, state in self.default.items()}
+        return list((jobs | {job: one for (commit, job), one in self.changed.items() if commit == sha}).values())
 
     def reports(self, sha: str, kind: str) -> Sequence[Report]:
         """Return the reports of one kind for a commit."""
-        jobs = {job: Report(job, state) for job, state in self.default.items()}
-        jobs |= {job: report for (commit, job), report in self.changed.items() if commit == sha}
-        return [report for report in jobs.values() if report.kind == kind and report.state != "missing"]
+        return [report for report in self.all(sha) if report.kind == kind and report.state != "missing"]
 
 
 @dataclass

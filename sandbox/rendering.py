@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from sandbox.circleci import PROJECT
+from sandbox.circleci import TOKEN as CIRCLE_TOKEN
 from sandbox.github import SLUG
 from sandbox.gitworld import JWT_SECRET
 from sandbox.rabbitmq import PASSWORD, USER
@@ -49,6 +51,7 @@ def bot_environment() -> dict[str, str]:
         "RELEASEBOT_SLACK__APP_TOKEN": APP_TOKEN,
         "RELEASEBOT_SLACK__SIGNING_SECRET": SIGNING_SECRET,
         "RELEASEBOT_REPOSITORY__GITHUB_TOKEN": "sandbox-github-token",
+        "RELEASEBOT_CIRCLECI__TOKEN": CIRCLE_TOKEN,
         "RELEASEBOT_ENVIRONMENTS__PROD__SITE__JWT_SECRET": JWT_SECRET,
         "RELEASEBOT_ENVIRONMENTS__PROD__SITE__RABBITMQ_PASSWORD": PASSWORD,
     }
@@ -90,6 +93,7 @@ def settings(world: World) -> dict[str, Any]:
             "github_api": world.github.url,
             "github_web": "https://github.com" if world.options.repo else world.github.url,
         },
+        "circleci": {"api": f"{world.circleci.url}/api/v2", "web": world.circleci.url, "project": PROJECT},
         "default_environment": "prod",
         "environments": {"prod": _environment(world)},
         "people": people,
@@ -164,6 +168,7 @@ def state_of(world: World) -> dict[str, Any]:
             "vault_password_file": str(world.git.vault_password_file),
         },
         "github": {"url": world.github.url, "repository": SLUG, "control": f"{world.github.url}/_control/"},
+        "circleci": {"url": world.circleci.url, "control": f"{world.circleci.url}/_control/"},
         "site": {
             "url": world.supervisor.site_url,
             "graphql": world.supervisor.graphql_url,

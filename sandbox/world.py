@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 import aiohttp
 
 from bot.domain.errors import ReleaseError
+from sandbox.circleci import CircleCi
 from sandbox.github import GitHub
 from sandbox.gitworld import GitWorld, Source
 from sandbox.options import Options
@@ -27,6 +28,8 @@ from sandbox.supervisor import Supervisor
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Mapping
+
+    from sandbox.httpserver import HttpServer
 
 BOT_READY = 60.0  # seconds
 DEEP = 24  # characters
@@ -64,6 +67,7 @@ class World:
         )
         self.rabbitmq = RabbitMq(self.supervisor.datasets)
         self.github = GitHub(self.git.origin)
+        self.circleci = CircleCi(self.github.forge, self.github.ci)
         request_url = f"http://127.0.0.1:{self.http_port}/slack/events" if asked.mode == "http" else ""
         self.slack = LocalSlack(self.processes, self.root / "slack", request_url=request_url, port=asked.slack_port)
         self._stack = AsyncExitStack()
@@ -145,6 +149,7 @@ class World:
             self._enter(self.web),
             self._enter(self.rabbitmq),
             self._enter(self.github),
+            self._enter(self.circleci),
             self._enter(self.slack),
             self._server(),
             self.git.build_configuration(self.web, build_seconds=self.options.build_seconds),
@@ -155,7 +160,7 @@ class World:
         self.settings_file.write_text(settings_yaml(self), encoding="utf-8")
         self._write_state()
 
-    async def _enter(self, part: SshServer | RabbitMq | GitHub | LocalSlack | Supervisor) -> None:
+    async def _enter(self, part: SshServer | HttpServer | LocalSlack | Supervisor) -> None:
         await self._stack.enter_async_context(part)
 
     async def _server(self) -> None:
