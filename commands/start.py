@@ -9,14 +9,19 @@ from bot.domain.errors import Conflict, ReleaseError, WrongUse
 from bot.domain.version import Bump, Version, accept
 from bot.slack.router import Click, Command, CommandContext, Form, options
 from bot.views import ids, lists, plan
+from bot.views.text import shorten
 from commands.common import answer, environment_first, no_more, person_name, unpacked
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from bot.domain.plan import Plan
     from bot.domain.report import PreparedPlan
 
-USAGE = "start [ENVIRONMENT] [--hotfix] [--only TAG,…] [--strategy NAME] [--version X.Y.Z|minor|major]"
+USAGE = (
+    "start [ENVIRONMENT] [--hotfix] [--only TAG,…] [--strategy NAME --because REASON] [--version X.Y.Z|minor|major]"
+)
+REASON, IN_BUTTONS = 500, 200  # characters: the value of a button holds 2,000 of JSON
 CHANGED = "What would be released has changed since you saw the plan, so nothing was started. This is the plan now:"
 
 
@@ -28,6 +33,7 @@ class Request:
     hotfix: bool = False
     only: tuple[str, ...] = ()
     strategy: str = ""
+    because: str = ""
     version: str = ""
     seen: str = ""
     key: str = ""  # of the preview message, where it is one
@@ -41,6 +47,7 @@ class Request:
             hotfix=bool(values.get("hotfix")),
             only=tuple(str(one) for one in only) if isinstance(only, list) else (),
             strategy=str(values.get("strategy", "")),
+            because=str(values.get("because", "")),
             version=str(values.get("version", "")),
             seen=str(values.get("seen", "")),
             key=str(values.get("key", "")),
@@ -52,8 +59,9 @@ async def start(ctx: CommandContext, args: tuple[str, ...]) -> None:
 
     The commit is pinned when you confirm: what is merged later is not released. --hotfix takes the tip of release.
     --only deploys some services, and the release is recorded as partial. --version raises more than the last number.
+    Another strategy than the review recommends needs a reason: --because "…", which dashboard and history show.
     """
-    given = options(args, switches=("hotfix",), values=("only", "strategy", "env", "version"))
+    given = options(args, switches=("hotfix",), values=("only", "strategy", "because", "env", "version"))
     environment, words = environment_first(ctx, given.words, given.values.get("env", ""))
     no_more(words, USAGE)
     version = given.values.get("version", "")
@@ -62,6 +70,7 @@ async def start(ctx: CommandContext, args: tuple[str, ...]) -> None:
         hotfix="hotfix" in given.switches,
         only=tuple(one.strip() for one in given.values.get("only", "").split(",") if one.strip()),
         strategy=given.values.get("strategy", ""),
+        because=shorten(given.values.get("because", "").strip(), IN_BUTTONS),
         version=_readable(version),
     )
     await open_preview(ctx, request)
@@ -82,8 +91,9 @@ async def open_preview(ctx: CommandContext, request: Request) -> None:
         await ctx.update_modal(plan.refused_modal(error.message, error.hint))
         return
     newest = str(prepared.newest or "")
-    shown = {**asdict(replace(request, seen=prepared.plan.fingerprint)), "newest": newest}
-    await ctx.update_modal(plan.preview_modal(prepared, shown, advice=_advice(request, prepared)))
+    kept = replace(request, seen=prepared.plan.fingerprint, because="")  # the reason stands in its own field
+    shown = {**asdict(kept), "newest": newest}
+    await ctx.update_modal(plan.preview_modal(prepared, shown, because=request.because))
 
 
 def wrong_version(form: Form) -> Mapping[str, str]:
@@ -98,10 +108,10 @@ def wrong_version(form: Form) -> Mapping[str, str]:
 
 
 async def confirm(ctx: CommandContext, form: Form) -> None:
-    """Start what the modal showed, with the version that stands in it."""
+    """Start what the modal showed, with the version that stands in it, and the reason where it asked for one."""
     request = Request.read(unpacked(form.metadata))
-    typed = form.text(ids.VERSION)
-    await _begin(ctx, replace(request, version=typed or request.version))
+    version, reason = form.text(ids.VERSION) or request.version, form.text(ids.REASON) or request.because
+    await _begin(ctx, replace(request, version=version, because=shorten(reason, REASON)))
 
 
 async def press(ctx: CommandContext, click: Click) -> None:
@@ -120,6 +130,8 @@ async def _begin(ctx: CommandContext, request: Request) -> None:
     """Make the plan afresh: only the very plan that was seen is started."""
     await _free(ctx, request.environment)
     prepared = await _prepare(ctx, request)
+    if prepared.plan.recommended and not request.because:
+        raise _unreasoned(prepared.plan)
     if request.seen and prepared.plan.fingerprint != request.seen:
         await answer(ctx, lists.sentence(CHANGED))
         await _preview_message(ctx, replace(request, key=""))
@@ -136,7 +148,8 @@ async def _begin(ctx: CommandContext, request: Request) -> None:
 
 
 async def _prepare(ctx: CommandContext, request: Request) -> PreparedPlan:
-    return await ctx.office.plan(
+    """Make the plan; where another strategy was chosen than the review recommends, with the reason for that."""
+    prepared = await ctx.office.plan(
         environment=request.environment,
         hotfix=request.hotfix,
         only=request.only,
@@ -144,10 +157,23 @@ async def _prepare(ctx: CommandContext, request: Request) -> PreparedPlan:
         version=request.version,
         afresh=not request.seen,
     )
+    recommended = str(prepared.report.review.strategy.recommended)
+    if not request.strategy or prepared.plan.strategy == recommended:
+        return prepared
+    return replace(prepared, plan=replace(prepared.plan, recommended=recommended, because=request.because))
+
+
+def _unreasoned(chosen: Plan) -> WrongUse:
+    return WrongUse(
+        f"The review recommends {chosen.recommended}; {chosen.strategy} needs a reason, so nothing was started.",
+        hint=f'/release start --strategy {chosen.strategy} --because "…"',
+    )
 
 
 async def _preview_message(ctx: CommandContext, request: Request) -> None:
     prepared = await _prepare(ctx, request)
+    if prepared.plan.recommended and not request.because:
+        raise _unreasoned(prepared.plan)
     key = request.key or f"plan-{ctx.source}"
     shown = replace(request, key=key, version=prepared.plan.version, seen=prepared.plan.fingerprint)
     await ctx.post(key, *plan.preview_message(prepared, asdict(shown)))
@@ -184,13 +210,6 @@ def _readable(version: str) -> str:
     """Refuse what is neither three numbers nor a bump, before anything is asked of anybody."""
     word = version.strip().casefold()
     return word if word in {"", *Bump} else str(Version.parse(version))
-
-
-def _advice(request: Request, prepared: PreparedPlan) -> str:
-    recommended = str(prepared.report.review.strategy.recommended)
-    if request.strategy and request.strategy != recommended:
-        return f"The review recommends {recommended}; you chose {request.strategy}."
-    return ""
 
 
 COMMAND = Command(

@@ -61,6 +61,8 @@ class Plan:
     hotfix: bool
     tags: tuple[str, ...]  # Ansible tags of a partial release; empty deploys everything
     steps: tuple[PlannedStep, ...]
+    recommended: str = ""  # the strategy that the review recommends, where a person chose another
+    because: str = ""  # why they did
 
     @property
     def partial(self) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from bot.domain.release import FINISHED, DecisionKind, ReleaseState, StepState
 from bot.domain.rollback import offered
 from bot.views import ids, kit, question
-from bot.views.plan import facts_line
+from bot.views.plan import facts_line, override_line
 from bot.views.states import RELEASE, STEP
 from bot.views.text import clock, code, count, duration, escape, mention, shorten, told, when
 
@@ -185,6 +185,8 @@ def _summary(release: ReleaseView) -> Iterator[str]:
         if following:
             yield f"Next: {escape(following[0].title, 120)}"
     yield facts_line(release.plan)
+    if line := override_line(release.plan):
+        yield line
     if line := _downtime(release):
         yield line
     if release.note and not _trouble(release):  # which says the same, and what to do about it

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from bot.domain.release import ReleaseState
 from bot.views import kit
 from bot.views.dashboard import headline, note, title
+from bot.views.plan import override_line
 from bot.views.states import RELEASE, STEP
 from bot.views.text import by_hand, code, count, duration, escape, listing, mention, when
 
@@ -149,9 +150,10 @@ def _past(release: ReleaseView) -> str:
     marks = [word for word, true in (("hotfix", plan.hotfix), ("partial", plan.partial)) if true]
     extra = f" ({', '.join(marks)})" if marks else ""
     why = f" – {note(release.note)}" if release.note and release.state is ReleaseState.ABORTED else ""
+    override = f"\n      {line}" if (line := override_line(plan)) else ""
     return (
         f"*{escape(plan.version)}*{extra} {RELEASE[release.state]} · {when(release.created_at)}{took}{down} · "
-        f"{mention(release.started_by)} · {code(release.id)}{why}"
+        f"{mention(release.started_by)} · {code(release.id)}{why}{override}"
     )
 
 

@@ -25,11 +25,14 @@ _SIGNS = 5
 _WHO = {StepKind.MANUAL: "you do it and confirm", StepKind.APPROVAL: "you approve"}
 
 
-def preview_modal(prepared: PreparedPlan, metadata: Mapping[str, object], *, advice: str = "") -> dict[str, Any]:
-    """Ask for the confirmation of a plan; the version may be edited (block ``version``)."""
+def preview_modal(prepared: PreparedPlan, metadata: Mapping[str, object], *, because: str = "") -> dict[str, Any]:
+    """Ask for the confirmation of a plan; the version may be edited (block ``version``).
+
+    Where another strategy was chosen than the review recommends, the reason is asked for (block ``reason``).
+    """
     plan = prepared.plan
     blocks: list[Block] = [
-        *([kit.section(f"*{escape(advice)}*")] if advice else []),
+        *_override(plan, because),
         kit.section("\n".join(_facts(plan))),
         *kit.lines(list(_versions(prepared)), room=1800),
         kit.text_input(ids.VERSION, "Version to tag", initial=plan.version, hint=_version_hint(prepared)),
@@ -48,6 +51,14 @@ def preview_modal(prepared: PreparedPlan, metadata: Mapping[str, object], *, adv
         blocks=blocks,
         metadata=metadata,
     )
+
+
+def _override(plan: Plan, because: str) -> list[Block]:
+    if not plan.recommended:
+        return []
+    told = f"The review recommends {strategy_words(plan.recommended)}; you chose {strategy_words(plan.strategy)}."
+    hint = "Dashboard and history show it."
+    return [kit.section(f"*{told}*"), kit.text_input(ids.REASON, "Why another strategy?", initial=because, hint=hint)]
 
 
 def loading_modal(environment: str) -> dict[str, Any]:
@@ -104,6 +115,13 @@ def facts_line(plan: Plan) -> str:
     return " · ".join(words)
 
 
+def override_line(plan: Plan) -> str:
+    """Say that a person chose another strategy than the review recommends, and why; empty when nobody did."""
+    if not plan.recommended:
+        return ""
+    return f"*Instead of* {code(plan.recommended, 60)}, which the review recommends: {escape(plan.because, 500) or 'no reason given'}"
+
+
 def strategy_words(strategy: str) -> str:
     """Name a strategy for people, with the name used in commands behind it."""
     words = STRATEGY.get(strategy)
@@ -113,6 +131,8 @@ def strategy_words(strategy: str) -> str:
 def _facts(plan: Plan) -> Iterator[str]:
     yield f"*Nothing has been done yet.* This releases exactly {sha(plan.head)}, whatever is merged meanwhile."
     yield f"*Strategy:* {strategy_words(plan.strategy)}"
+    if plan.because:
+        yield override_line(plan)
     yield f"*Version:* {escape(plan.version)} after {escape(plan.previous_version) or 'none'}"
     if plan.hotfix:
         yield "*Hotfix:* taken from the release branch; master is not touched, and the merge back stays a loose end."

@@ -97,12 +97,11 @@ async def test_a_runbook_before_a_release_is_the_plan_that_start_would_show(worl
 
 
 async def test_start_opens_a_place_holder_first_then_the_plan_and_starts_nothing(world: World) -> None:
-    await world.type("start --hotfix --only sm-graphql,sm-web-app --strategy in_place --version 1.9.11")
+    await world.type("start --hotfix --only sm-graphql,sm-web-app --version 1.9.11")
     assert [view["callback_id"] for view in world.voice.views] == ["start:loading", ids.PREVIEW_FORM]
     asked = world.office.requests[0]
     assert asked["only"] == ("sm-graphql", "sm-web-app")
-    assert (asked["hotfix"], asked["strategy"], asked["version"]) == (True, "in_place", "1.9.11")
-    assert "The review recommends deploy_then_es_update; you chose in_place" in json.dumps(world.voice.views[1])
+    assert (asked["hotfix"], asked["strategy"], asked["version"]) == (True, "", "1.9.11")
     assert not world.desk.asked
 
 
@@ -226,6 +225,58 @@ async def test_an_answer_is_pressed_and_taken(world: World) -> None:
 
 
 async def test_a_choice_with_a_form_opens_it_and_sends_what_was_written(world: World) -> None:
+async def test_another_strategy_than_the_recommended_one_asks_for_a_reason_and_keeps_it(world: World) -> None:
+    await world.type("start --strategy in_place")
+    shown = json.dumps(world.voice.views[-1])
+    assert "The review recommends deploy, then update Elasticsearch (`deploy_then_es_update`)" in shown
+    assert '"block_id": "reason"' in shown
+    await world.submit(version="1.9.10", reason="the field is not read yet")
+    started = world.desk.releases["R8"].plan
+    assert (started.strategy, started.recommended) == ("in_place", "deploy_then_es_update")
+    assert started.because == "the field is not read yet"
+    assert started.fingerprint == world.office.prepared.plan.fingerprint
+
+
+async def test_a_reason_that_was_typed_stands_in_the_form_and_may_be_left_alone(world: World) -> None:
+    await world.type('start --strategy in_place --because "not read yet"')
+    assert "not read yet" in json.dumps(world.voice.views[-1])
+    await world.submit(version="1.9.10", reason="not read yet")
+    assert world.desk.releases["R8"].plan.because == "not read yet"
+
+
+async def test_the_recommended_strategy_needs_no_reason(world: World) -> None:
+    world.office.prepared = worlds.prepared(strategy="deploy_then_es_update")
+    await world.type("start --strategy deploy_then_es_update")
+    assert '"block_id": "reason"' not in json.dumps(world.voice.views[-1])
+    await world.submit(version="1.9.10")
+    assert world.desk.releases["R8"].plan.recommended == ""
+
+
+async def test_without_a_form_another_strategy_needs_its_reason_typed(world: World) -> None:
+    world.trigger = ""
+    with pytest.raises(WrongUse, match="needs a reason") as caught:
+        await world.type("start --strategy in_place")
+    assert "--because" in caught.value.hint
+    await world.type('start --strategy in_place --because "not read yet"')
+    await world.press_shown(ids.START_CONFIRM)
+    assert world.desk.releases["R8"].plan.because == "not read yet"
+
+
+async def test_an_override_without_a_reason_starts_nothing(world: World) -> None:
+    await world.type("start --strategy in_place")
+    with pytest.raises(WrongUse, match="nothing was started"):
+        await world.submit(version="1.9.10", reason=None)
+    assert not world.desk.asked
+
+
+async def test_a_reason_of_any_length_fits_into_form_and_buttons(world: World) -> None:
+    await world.type(f"start --strategy in_place --because {'🦄' * 2000}")
+    world.trigger = ""
+    await world.type(f"start --strategy in_place --because {'🦄' * 2000}")
+    await world.press_shown(ids.START_CONFIRM)
+    assert world.desk.releases["R8"].plan.because.endswith("…")
+
+
     world.desk.releases["R7"] = running(questions=(worlds.opened(),))
     await world.press("question:approve", json.dumps({"question": "Q3", "release": "R7", "choice": 0}))
     assert not world.desk.asked

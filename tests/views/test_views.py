@@ -113,7 +113,7 @@ def test_a_stop_of_anything_fits(release: ReleaseView, step: StepView, problem: 
 def test_a_plan_of_anything_fits(one: Plan, report: ReviewReport, advice: str, newest: worlds.Version | None) -> None:
     prepared = PreparedPlan(one, "", report, newest, advice)
     holds(plan.preview_message(prepared, {"environment": "prod"}))
-    assert modal_faults(plan.preview_modal(prepared, {"environment": "prod"}, advice=advice)) == []
+    assert modal_faults(plan.preview_modal(prepared, {"environment": "prod"}, because=advice)) == []
     assert modal_faults(plan.refused_modal(advice or "x", advice)) == []
 
 
@@ -160,6 +160,119 @@ def test_a_review_names_the_ci_jobs_that_are_not_green_and_counts_a_missing_one_
 
 def test_a_review_says_when_branch_tag_and_server_disagree() -> None:
     drifted = worlds.Drift("release", worlds.BASE, "1.9.9", worlds.HEAD, worlds.BASE)
+def test_a_review_names_what_ci_itself_runs_for_how_long_and_in_which_workflow() -> None:
+    began = worlds.NOW - timedelta(minutes=3)
+    job = PipelineJob("test-engine", CheckState.PENDING, "running", began, url="https://ci.example/7")
+    run = Workflow("W1", "commit", "running", running=True, jobs=(job,), url="https://ci.example/w")
+    checks = (Check("test-engine", CheckState.FAILED), Check("test-webapp", CheckState.PASSED))
+    report = worlds.report(checks=checks, workflows=(run,), ci_at=worlds.NOW)
+    shown = review.review(report)
+    assert "<https://ci.example/7|test-engine> running for 3 min (workflow <https://ci.example/w|commit>)" in words(
+        shown
+    )
+    assert ids.REVIEW_RERUN not in buttons(shown)
+
+
+def test_jobs_that_never_block_stand_apart() -> None:
+    checks = (*(worlds.report().checks or ()), Check("sci-test-on-demand", CheckState.FAILED))
+    shown = words(review.review(worlds.report(checks=checks, ignored_ci=("sci-test-on-demand",))))
+    assert "*CI:* green – 2 of 2 required jobs passed" in shown
+    assert "*Not blocking:* sci-test-on-demand failed" in shown
+
+
+def test_failed_jobs_can_be_run_again_only_where_ci_itself_was_heard() -> None:
+    checks = (Check("test-engine", CheckState.FAILED),)
+    run = Workflow("W1", "commit", "failed", running=False)
+    offered = buttons(review.review(worlds.report(checks=checks, workflows=(run,))))[ids.REVIEW_RERUN]
+    assert "test-engine" in offered["confirm"]["text"]["text"]
+    assert ids.REVIEW_RERUN not in buttons(review.review(worlds.report(checks=checks)))
+
+
+@pytest.mark.parametrize(
+    ("following", "said"),
+    [
+        (Following.NO, ""),
+        (Following.ON, "CI is asked again until it is decided"),
+        (Following.OVER, "no longer followed"),
+        (Following.ELSEWHERE, "in a newer review"),
+    ],
+)
+def test_a_review_says_whether_it_is_followed(following: Following, said: str) -> None:
+    footer = review.review(worlds.report(following=following, followed_until=worlds.NOW)).blocks[-2]["elements"][0][
+        "text"
+    ]
+    assert said in footer
+    assert said or "CI" not in footer
+
+
+def test_the_three_facts_stand_together_with_their_gaps_and_the_range_since_what_is_live() -> None:
+    drifted = Drift(
+        "release",
+        worlds.BASE,
+        "2.3.1",
+        "c" * 40,
+        "d" * 40,
+        live_branch="master",
+        live_since=worlds.NOW,
+        before="e" * 40,
+        branch_to_tag=Gap(11, 0),
+        live_to_branch=Gap(0, 3),
+        live_to_tag=Gap(8, 0),
+    )
+    shown = review.review(worlds.report(drift=drifted))
+    said = words(shown)
+    assert "release is 11 commits ahead of tag 2.3.1; live is 3 commits behind release" in said
+    assert "live `dddddddd` (on `master`) since <!date^" in said
+    assert "before that `eeeeeeee`" in said
+    value = json.loads(buttons(shown)[ids.REVIEW_LIVE]["value"])
+    assert (value["base"], value["names"]) == ("d" * 40, ["live", "master"])
+
+
+def test_where_live_is_the_head_the_range_since_the_tag_is_offered() -> None:
+    """METASPACE's own state: release equals master, eleven commits past the last tag."""
+    facts = worlds.review(relation=worlds.Relation.IDENTICAL, commits=(), base=worlds.Ref("release", worlds.HEAD))
+    drifted = Drift("release", worlds.HEAD, "2.3.1", "c" * 40, worlds.HEAD, branch_to_tag=Gap(11, 0))
+    shown = review.review(worlds.report(review=facts, drift=drifted))
+    assert "release is 11 commits ahead of tag 2.3.1; live is release" in words(shown)
+    assert buttons(shown)[ids.REVIEW_LIVE]["text"]["text"] == "Review since 2.3.1"
+
+
+def test_hotfixes_are_listed_with_the_page_that_merges_them() -> None:
+    hotfix = replace(worlds.review().commits[0], sha="c" * 40, subject="Repair <the> table")
+    url = "https://github.com/o/r/compare/master...release?expand=1"
+    shown = review.review(worlds.report(review=worlds.review(lacking=(hotfix,) * 7), merge_url=url))
+    assert "*Hotfixes on release that master lacks* (7)" in words(shown)
+    assert "Repair &lt;the&gt; table" in words(shown)
+    assert "… and 2 more." in words(shown)
+    assert "merges them into master after asking you" in words(shown)
+    assert buttons(shown)[ids.REVIEW_MERGE]["url"] == url
+
+
+def test_a_range_of_the_past_offers_no_release() -> None:
+    assert ids.REVIEW_START in buttons(review.review(worlds.report()))
+    assert ids.REVIEW_START not in buttons(review.review(worlds.report(releasable=False)))
+
+
+def test_many_reasons_are_a_button_and_each_is_linked_to_its_place() -> None:
+    place = "metaspace/engine/sm/engine/es_export.py:470"
+    reasons = (f"is_mono is new ({place})", *(f"reason {n}" for n in range(6)))
+    facts = worlds.review(strategy=replace(worlds.review().strategy, reasons=reasons))
+    shown = review.review(worlds.report(review=facts))
+    assert "… and 3 more reasons" in words(shown)
+    assert ids.REVIEW_WHY in buttons(shown)
+    assert "reason 5" in words(review.why(facts))
+    assert f"is_mono is new – <https://github.com/metaspace2020/metaspace/blob/{worlds.HEAD}/" in words(
+        review.why(facts)
+    )
+
+
+def test_an_override_is_shown_with_its_reason_on_dashboard_and_in_history() -> None:
+    chosen = worlds.plan(recommended="fork_vm", because="the table is small")
+    release = worlds.release(plan=chosen)
+    for shown in (dashboard.dashboard(release), lists.history("prod", [release])):
+        assert "*Instead of* `fork_vm`, which the review recommends: the table is small" in words(shown)
+
+
     assert "different commits" in words(review.review(worlds.report(drift=drifted)))
     assert "different commits" not in words(review.review(worlds.report()))
 

@@ -184,6 +184,8 @@ plans = st.builds(
     hotfix=st.booleans(),
     tags=st.lists(texts, max_size=4).map(tuple),
     steps=st.lists(planned, max_size=25).map(tuple),
+    recommended=st.sampled_from(["", "fork_vm"]),
+    because=texts,
 )
 problems = st.builds(Problem, message=texts, hint=texts, changed=texts, ours=st.booleans())
 step_views = st.builds(
