@@ -46,11 +46,12 @@ def _exits(command: Callable[_Args, None]) -> Callable[_Args, None]:
 @_exits
 def review(repo: Path, base: str, head: str, *, as_json: bool) -> None:
     """Say what BASE...HEAD would ship and what it needs."""
+    from bot.cli_table import page
     from bot.reviewing import METASPACE_URL, review_range
 
     with _open(repo) as history:
         found = review_range(history, base=base, head=head, web_url=METASPACE_URL)
-    click.echo(_json(found.to_json()) if as_json else _page(found))
+    click.echo(_json(found.to_json()) if as_json else page(found))
 
 
 @click.command()
@@ -60,6 +61,7 @@ def review(repo: Path, base: str, head: str, *, as_json: bool) -> None:
 @_exits
 def backtest(repo: Path, truth: Path | None, *, as_json: bool) -> None:
     """Review every pair of consecutive version tags, and compare with the truth where it is known."""
+    from bot.cli_table import table
     from bot.reviewing import METASPACE_URL
     from bot.reviewing import backtest as run
 
@@ -70,7 +72,7 @@ def backtest(repo: Path, truth: Path | None, *, as_json: bool) -> None:
     if as_json:
         click.echo(_json([found.to_json() for found in reviews]))
     elif not known:
-        click.echo(_table(reviews))
+        click.echo(table(reviews))
     if truth and not _compare(reviews, known, quiet=as_json):
         sys.exit(_DIFFERENT)
 
@@ -121,43 +123,3 @@ def _compare(reviews: list[Review], known: list[dict[str, Any]], *, quiet: bool)
 
 def _json(data: object) -> str:
     return json.dumps(data, ensure_ascii=False, indent=1)
-
-
-def _table(reviews: list[Review]) -> str:
-    lines = [f"{'range':<20} {'commits':>7} {'pulls':>5}  {'strategy':<22} findings"]
-    for found in reviews:
-        kinds = [finding.kind.value for finding in found.findings]
-        counts = ", ".join(f"{kind} {kinds.count(kind)}" for kind in dict.fromkeys(kinds))
-        span = f"{found.base.ref}..{found.head.ref}"
-        lines.append(
-            f"{span:<20} {len(found.commits):>7} {len(found.pull_requests):>5}  {found.strategy.recommended:<22} {counts}"
-        )
-    return "\n".join(lines)
-
-
-def _page(found: Review) -> str:
-    """The review for a person at a terminal: what could not be seen first, then the advice, then its evidence."""
-    lines = [f"! {spot}" for spot in found.blind_spots]
-    lines.append(
-        f"{found.base.ref}...{found.head.ref}: {found.relation}, {len(found.commits)} commits, "
-        f"{len(found.pull_requests)} pull requests"
-    )
-    lines += [f"Strategy: {found.strategy.recommended}", *(f"  + {part}" for part in found.strategy.parts)]
-    lines += [f"  - {reason}" for reason in found.strategy.reasons]
-    if found.version.proposed:
-        lines.append(f"Version: {found.version.current} → {found.version.proposed}")
-        lines += [f"  a milestone? {sign}" for sign in found.version.milestone_candidates]
-    lines += ["Findings:"] if found.findings else ["No findings."]
-    for finding in found.findings:
-        place = f"{finding.path}:{finding.line}" if finding.line else finding.path
-        lines.append(f"  {finding.severity.upper():<9} {finding.kind.value:<18} {finding.subject}")
-        lines += [
-            f"            {text}"
-            for text in (place if place != finding.subject else "", finding.detail, finding.action)
-            if text
-        ]
-    lines += [f"  ({remark})" for remark in found.remarks]
-    lines += (
-        ["Notes:", *(f"  [{note.kind}] {note.title} #{note.number}" for note in found.notes)] if found.notes else []
-    )
-    return "\n".join(lines)

@@ -55,7 +55,7 @@ def test_review_prints_one_object(small: Clone) -> None:
 def test_review_prints_a_page_for_people(small: Clone) -> None:
     code, out, _ = run(review, "--repo", small.path, "--base", "1.0.0", "--head", "1.0.2")
     assert code == 0
-    assert "Strategy: in_place" in out
+    assert "  Strategy    in_place" in out
     assert "docker/Dockerfile" in out
 
 
