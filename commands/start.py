@@ -18,9 +18,7 @@ if TYPE_CHECKING:
     from bot.domain.plan import Plan
     from bot.domain.report import PreparedPlan
 
-USAGE = (
-    "start [ENVIRONMENT] [--hotfix] [--only TAG,…] [--strategy NAME --because REASON] [--version X.Y.Z|minor|major]"
-)
+USAGE = "start [ENVIRONMENT] [--hotfix] [--only TAG,…] [--strategy NAME --because REASON] [--version X.Y.Z|minor|major]"
 REASON, IN_BUTTONS = 500, 200  # characters: the value of a button holds 2,000 of JSON
 CHANGED = "What would be released has changed since you saw the plan, so nothing was started. This is the plan now:"
 

@@ -1,26 +1,24 @@
-"""The office over the ports: Git first, since it answers at once, then CI and the server side by side."""
+"""The office over the ports: reviews of what would ship, and plans to ship it."""
 
 from __future__ import annotations
 
-import asyncio
 import difflib
-from collections import OrderedDict
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from bot.domain.asking import manual_steps, yes_ones
 from bot.domain.changes import Ref
-from bot.domain.errors import Conflict, Refused, ReleaseError, WrongUse
+from bot.domain.errors import Conflict, Refused, Unavailable, WrongUse
 from bot.domain.planning import COMMENTS, NO_NOTES, demand_known
-from bot.domain.report import Drift, PreparedPlan, ReviewReport
+from bot.domain.report import PreparedPlan
 from bot.domain.rollback import CHECKLIST, demand_offered, proved_before
-from bot.domain.rules.reading import Surroundings
 from bot.domain.version import Bump, Version, accept
 from bot.engine.authors import known_of
 from bot.engine.clock import SystemClock
 from bot.engine.drafting import Drafting
+from bot.engine.drift import sentence
+from bot.engine.reviews import Reviews, Wanted, ends
 from bot.engine.way_back import way_back
-from bot.reviewing import brought_by, review_range
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -30,14 +28,11 @@ if TYPE_CHECKING:
     from bot.domain.plan import Plan
     from bot.domain.planning import GoingBack, ManualStep, Pinned
     from bot.domain.readmodel import ReleaseView
+    from bot.domain.report import Rerun, ReviewReport
     from bot.domain.review import Review
     from bot.engine.office import Tell
     from bot.ports import Clock, Ports
     from bot.settings import EnvironmentSettings, Settings
-
-_KEPT = 16  # reviews
-_PATIENCE = 1.5  # seconds; the first message of a review waits for it
-_Key = tuple[str, str, str, frozenset[str] | None]
 
 
 class Planning(Protocol):
@@ -87,16 +82,41 @@ class OfficeService:
     clock: Clock = field(default_factory=SystemClock)
     authors: Any = None  # `bot.engine.authors.Authors`, for commands
     _drafting: Drafting = field(default_factory=Drafting)
-    _read: OrderedDict[_Key, Review] = field(default_factory=OrderedDict)
+    reviews: Reviews = field(default_factory=Reviews)
 
     async def review(
-        self, *, environment: str, base: str = "", head: str = "", hotfix: bool = False, tell: Tell | None = None
+        self,
+        *,
+        environment: str,
+        base: str = "",
+        head: str = "",
+        names: tuple[str, str] = ("", ""),
+        hotfix: bool = False,
+        tell: Tell | None = None,
+        follow: str = "",
+        expecting: bool = False,
     ) -> ReviewReport:
         """Review what would ship; see `ReleaseOffice`."""
         area = self._area(environment)
-        await area.ports.repository.fetch()
-        first, second = await self._ends(area, base, head, hotfix=hotfix)
-        return await self._report(area, first, second, hotfix=hotfix, tell=tell)
+        blind = ""
+        try:
+            await area.ports.repository.fetch()
+        except Unavailable as error:
+            blind = f"the newest commits: {sentence(error)} This is as of my last fetch."
+        first, second = await ends(area, base, head, hotfix=hotfix, live=lambda: self._live(area))
+        first, second = Ref(names[0] or first.ref, first.sha), Ref(names[1] or second.ref, second.sha)
+        wanted = Wanted(first, second, hotfix=hotfix, blind=blind)
+        return await self.reviews.report(area, wanted, tell=tell, follow=follow, expecting=expecting)
+
+    async def facts(self, *, environment: str, base: str, head: str) -> Review:
+        """Review two commits by Git alone; see `ReleaseOffice`."""
+        area = self._area(environment)
+        found = await self.reviews.facts(area, base, head)
+        return replace(found, compare_url=area.ports.code_host.compare_url(base=base, head=head))
+
+    async def rerun_ci(self, *, environment: str, commit: str) -> Rerun:
+        """Run failed required jobs again; see `ReleaseOffice`."""
+        return await self.reviews.rerun(self._area(environment), commit)
 
     async def plan(
         self,
@@ -115,12 +135,12 @@ class OfficeService:
         pinned = await area.planning.pin(hotfix=hotfix, proved_live=live)
         if pinned.base == pinned.head:
             raise Conflict(f"There is no commit to release to {area.name}.", hint=_nothing(area))
-        ends = (
+        span = (
             Ref("live" if hotfix else area.settings.release_branch, pinned.base),
             Ref(_tip(area, hotfix), pinned.head),
         )
         asked = pinned.merge.ours if pinned.merge else pinned.head
-        report = await self._report(area, *ends, hotfix=hotfix, tell=None, checked=asked)
+        report = await self.reviews.report(area, Wanted(*span, hotfix=hotfix, checked=asked), tell=None)
         checklist = _checklist(area, strategy, report.review)
         taken = [Version.parse(name) for name in await area.ports.repository.version_tags()]
         chosen = _version(version, report.review, taken)
@@ -148,7 +168,7 @@ class OfficeService:
         target = proved_before(gone, await self.desk.last_proved(area.name, before=release))
         await area.ports.repository.fetch()
         ends = Ref(target[1], target[0]), Ref(gone.plan.version, gone.plan.head)
-        report = await self._report(area, *ends, hotfix=False, tell=None)
+        report = await self.reviews.report(area, Wanted(*span), tell=None)
         return way_back(gone, target, report, area.checklists()[CHECKLIST], area.planning, drain=drain)
 
     def _area(self, environment: str) -> Area:
@@ -160,132 +180,9 @@ class OfficeService:
         proved = await self.desk.last_proved(area.name)
         return proved[0] if proved else (await area.ports.server.checkout()).commit
 
-    async def _ends(self, area: Area, base: str, head: str, *, hotfix: bool) -> tuple[Ref, Ref]:
-        branch = area.ports.repository.branch_head
-        first = Ref(base, base)
-        if not base and hotfix:
-            first = Ref("live", await self._live(area))
-        elif not base:
-            first = Ref(area.settings.release_branch, await branch(branch=area.settings.release_branch))
-        tip = _tip(area, hotfix)
-        return first, Ref(head, head) if head else Ref(tip, await branch(branch=tip))
-
-    async def _report(
-        self, area: Area, base: Ref, head: Ref, *, hotfix: bool, tell: Tell | None, checked: str = ""
-    ) -> ReviewReport:
-        ports = area.ports
-        raw = await self._reviewed(area, base.sha, head.sha)
-        named = replace(raw, base=Ref(base.ref, raw.base.sha), head=Ref(head.ref, raw.head.sha))
-        url = ports.code_host.compare_url(base=_address(named.base), head=_address(named.head))
-        filling = _Filling(
-            ReviewReport(
-                environment=area.name,
-                review=replace(named, compare_url=url),
-                made_at=ports.clock.now(),
-                required_ci=area.settings.required_ci,
-                ignored_ci=area.settings.ignored_ci,
-                hotfix=hotfix,
-                pending=("CI", "the server"),
-            ),
-            tell,
-        )
-        await filling.show()
-        async with asyncio.TaskGroup() as group:
-            group.create_task(filling.ask_ci(ports, checked or named.head.sha))
-            group.create_task(filling.ask_server(area))
-            group.create_task(filling.ask_authors(ports))
-        return filling.report
-
-    async def _reviewed(self, area: Area, base: str, head: str) -> Review:
-        """Review a range; what two full ids enclose never changes, so the last few are kept."""
-        around = Surroundings(frozenset(area.settings.large_tables), await _variables(area))
-        key = (area.name, base, head, around.variables)
-        if key in self._read:
-            self._read.move_to_end(key)
-            return self._read[key]
-        found = await asyncio.to_thread(
-            review_range, area.ports.repository.history(), base=base, head=head, around=around
-        )
-        if (found.base.sha, found.head.sha) == (base, head):
-            self._read[key] = found
-            while len(self._read) > _KEPT:
-                self._read.popitem(last=False)
-        return found
-
-
-async def _variables(area: Area) -> frozenset[str] | None:
-    """The names of variables that the environment has values for; None where the control host does not say so at once."""
-    try:
-        async with asyncio.timeout(_PATIENCE):
-            return await area.ports.playbooks.variables()
-    except (ReleaseError, TimeoutError):
-        return None
-
-
-@dataclass(slots=True)
-class _Filling:
-    """A report that fills in as answers arrive. No answer raises: what is missing is said in the report."""
-
-    report: ReviewReport
-    tell: Tell | None
-    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
-
-    async def show(self) -> None:
-        async with self._turn:  # an older state never overtakes a newer one
-            if self.tell:
-                await self.tell(self.report)
-
-    async def ask_ci(self, ports: Ports, sha: str) -> None:
-        try:
-            found: dict[str, Any] = {"checks": tuple(await ports.code_host.checks(sha=sha))}
-        except ReleaseError as error:
-            found = {"checks_problem": _sentence(error)}
-        await self._arrived("CI", found)
-
-    async def ask_server(self, area: Area) -> None:
-        drift = Drift(area.settings.release_branch, "")
-        try:
-            drift = await _branch_and_tag(area)
-            drift = replace(drift, live=(await area.ports.server.checkout()).commit)
-        except ReleaseError as error:
-            drift = replace(drift, live_problem=_sentence(error))
-        await self._arrived("the server", {"drift": drift})
-
-    async def ask_authors(self, ports: Ports) -> None:
-        numbers = [pull.number for pull in self.report.review.pull_requests]
-        try:
-            found = await ports.code_host.pull_request_authors(numbers=numbers) if numbers else {}
-        except ReleaseError:  # names from the commits stand in; that GitHub did not answer is told with CI
-            found = {}
-        asked = await ports.authors.asked(environment=self.report.environment, pulls=numbers)
-        brought = await asyncio.to_thread(brought_by, ports.repository.history(), self.report.review)
-        await self._arrived("authors", {"authors": dict(found), "asked": tuple(asked), "brought": brought})
-
-    async def _arrived(self, what: str, found: Mapping[str, Any]) -> None:
-        pending = tuple(one for one in self.report.pending if one != what)
-        self.report = replace(self.report, pending=pending, **found)
-        await self.show()
-
-
-async def _branch_and_tag(area: Area) -> Drift:
-    repository, branch = area.ports.repository, area.settings.release_branch
-    tags = {Version.parse(name): sha for name, sha in (await repository.version_tags()).items()}
-    head = await repository.branch_head(branch=branch)
-    newest = max(tags, default=None)
-    return Drift(branch, head, str(newest), tags[newest]) if newest else Drift(branch, head)
-
 
 def _tip(area: Area, hotfix: bool) -> str:  # noqa: FBT001  # private, and named where it is called
     return area.settings.release_branch if hotfix else area.settings.master_branch
-
-
-def _address(ref: Ref) -> str:
-    """Return what a web page knows a commit by: "live" is no branch of anybody's."""
-    return ref.sha if ref.ref == "live" else ref.ref
-
-
-def _sentence(error: ReleaseError) -> str:
-    return f"{error.message} Try: {error.hint}" if error.hint else error.message
 
 
 def _asked_of(report: ReviewReport) -> dict[str, object]:

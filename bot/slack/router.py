@@ -58,7 +58,8 @@ class Command:
     ``role`` is what a person needs; an empty one lets everybody in. ``buttons`` go by what stands before the first
     colon of the action_id (Slack wants action_ids unique in a block: ``decide:retry``, ``decide:abort`` are both
     ``decide``). ``checks`` look at a submitted modal before it is taken, without asking anybody (pure, block_id →
-    complaint), so that the modal stays open. ``roles`` names buttons and views that need another role than the command.
+    complaint), so that the modal stays open. ``roles`` names buttons (all of an action, or one action_id) and views that
+    need another role than the command.
     """
 
     name: str
@@ -76,7 +77,8 @@ class Command:
 
     def __post_init__(self) -> None:
         unknown = {self.role, *self.roles.values()} - set(ROLES)
-        strangers = (set(self.roles) - {*self.buttons, *self.views}) | (set(self.checks) - set(self.views))
+        named = {one for one in self.roles if one.partition(":")[0] not in self.buttons}
+        strangers = (named - set(self.views)) | (set(self.checks) - set(self.views))
         if unknown or strangers:
             raise ValueError(f"command {self.name}: unknown {sorted(unknown | strangers)}")
 
@@ -137,7 +139,8 @@ class Router:
         command = self._by_action.get(click.action)
         if command is None:
             raise WrongUse("That button is from an older version of me; nothing was done.", hint="/release status")
-        self._admit(ctx, command.roles.get(click.action, command.role), "this button")
+        role = command.roles.get(click.action_id, command.roles.get(click.action, command.role))
+        self._admit(ctx, role, "this button")
         await command.buttons[click.action](ctx, click)
         if not ctx.answered and not click.view:
             await ctx.reply("Taken.")

@@ -153,6 +153,11 @@ def button(
     )
 
 
+def url_button(label: str, action: str, url: str) -> ButtonElement:
+    """Return a button that opens a web page. Slack sends its press like any other, with the address as its value."""
+    return ButtonElement(text=_plain(label, limits.BUTTON), action_id=action, url=url, value=packed({"url": url}))
+
+
 def text_input(
     block: str, label: str, *, initial: str = "", hint: str = "", multiline: bool = False, optional: bool = False
 ) -> Block:

@@ -11,6 +11,7 @@ from bot.domain.approval import Delegation
 from bot.domain.errors import Conflict, ReleaseError, WrongUse
 from bot.domain.freeze import Freeze, Weekly, demand_open
 from bot.domain.readmodel import Decided, LockView, Person, ReleaseView
+from bot.domain.report import Rerun
 from bot.settings import parse
 from bot.settings_example import EXAMPLE
 from bot.slack.context import Place, TriggerExpired, place_out
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from bot.domain.plan import Plan
     from bot.domain.report import PreparedPlan, ReviewReport
+    from bot.domain.review import Review
     from bot.engine.office import Tell
     from bot.settings import Settings
 
@@ -169,11 +171,30 @@ class Office:
     trouble: ReleaseError | None = None
     requests: list[dict[str, Any]] = field(default_factory=list)
     authors: Any = None
+    followed: list[tuple[str, tuple[str, str], bool]] = field(default_factory=list)
+    rerun: Rerun = field(default_factory=lambda: Rerun(("commit",)))
+
+    async def facts(self, *, environment: str, base: str, head: str) -> Review:
+        return self.report.review
+
+    async def rerun_ci(self, *, environment: str, commit: str) -> Rerun:
+        self.requests.append({"rerun": commit})
+        return self.rerun
 
     async def review(
-        self, *, environment: str, base: str = "", head: str = "", hotfix: bool = False, tell: Tell | None = None
+        self,
+        *,
+        environment: str,
+        base: str = "",
+        head: str = "",
+        names: tuple[str, str] = ("", ""),
+        hotfix: bool = False,
+        tell: Tell | None = None,
+        follow: str = "",
+        expecting: bool = False,
     ) -> ReviewReport:
         self.requests.append({"environment": environment, "base": base, "head": head, "hotfix": hotfix})
+        self.followed.append((follow, names, expecting))
         if self.trouble:
             raise self.trouble
         if tell:

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from bot.domain.errors import Conflict, NotAllowed, Refused, ReleaseError, Unavailable, WrongUse
 from bot.domain.readmodel import Decided, LockView, Person
 from bot.domain.release import Choice, DecisionKind, ReleaseState, StepState
+from bot.domain.report import Rerun
+from bot.domain.world import Check, CheckState, Workflow
 from bot.slack.router import Form
 from bot.views import ids
 from tests.commands.fakes import RELEASER, STRANGER, VIEWER, World
@@ -50,9 +52,23 @@ async def test_review_stands_at_once_and_fills_in_under_one_key(world: World) ->
     assert "green" in shown[2]
 
 
-async def test_review_takes_an_environment_and_two_names(world: World) -> None:
-    await world.type("review prod 1.9.8 1.9.9")
-    assert world.office.requests[0] | {"base": "1.9.8", "head": "1.9.9"} == world.office.requests[0]
+@pytest.mark.parametrize(
+    ("text", "base", "head"),
+    [
+        ("review prod 1.9.8 1.9.9", "1.9.8", "1.9.9"),
+        ("review 1.9.8..1.9.9", "1.9.8", "1.9.9"),
+        ("review prod 1.9.8...1.9.9", "1.9.8", "1.9.9"),
+        ("review 1.9.8..", "1.9.8", ""),
+        ("review ...feature/x", "", "feature/x"),
+        ("review feature/x", "", "feature/x"),
+        ("review <https://github.com/o/r/compare/1.9.8...master?expand=1>", "1.9.8", "master"),
+    ],
+)
+async def test_review_takes_an_environment_and_a_range_in_any_form(
+    world: World, text: str, base: str, head: str
+) -> None:
+    await world.type(text)
+    assert world.office.requests[0] == {"environment": "prod", "base": base, "head": head, "hotfix": False}
 
 
 async def test_a_review_that_fails_replaces_its_own_placeholder(world: World) -> None:
@@ -73,6 +89,79 @@ async def test_evidence_comes_on_demand_and_in_private(world: World) -> None:
     assert "1 finding in release…master" in world.voice.whispers[-1]
     await world.press_shown(ids.REVIEW_COMMITS)
     assert "1 commit in release…master" in world.voice.whispers[-1]
+    assert len(world.office.requests) == 1, "evidence asks no other system"
+
+
+async def test_the_review_follows_ci_in_its_own_message(world: World) -> None:
+    await world.type("review")
+    assert world.office.followed == [("review-E1", ("", ""), False)]
+
+
+def with_failed_job(world: World, **changes: Any) -> None:
+    checks = (Check("test-engine", CheckState.FAILED), Check("test-webapp", CheckState.PASSED))
+    runs = (Workflow("W1", "commit", "failed", running=False),)
+    world.office.report = worlds.report(checks=checks, workflows=runs, **changes)
+
+
+async def test_failed_jobs_are_run_again_by_a_releaser_and_followed_in_the_same_message(world: World) -> None:
+    with_failed_job(world)
+    await world.type("review")
+    await world.press_shown(ids.REVIEW_RERUN)
+    assert {"rerun": worlds.HEAD} in world.office.requests
+    assert "run again" in world.voice.whispers[-1]
+    assert world.office.followed[-1] == ("review-E1", ("release", "master"), True)
+    assert list(world.voice.said) == ["review-E1"]
+    assert "run again by <@U01REL>" in json.dumps(world.voice.blocks[-1])
+
+
+async def test_a_second_click_on_rerun_is_told_so_and_changes_nothing(world: World) -> None:
+    with_failed_job(world)
+    world.office.rerun = Rerun(running=("commit",))
+    await world.type("review")
+    await world.press_shown(ids.REVIEW_RERUN)
+    assert "nothing was started twice" in world.voice.whispers[-1]
+    world.office.rerun = Rerun()
+    await world.press_shown(ids.REVIEW_RERUN)
+    assert "nothing was started" in world.voice.whispers[-1]
+    assert len(world.office.followed) == 1
+
+
+async def test_who_may_only_look_runs_nothing_again(world: World) -> None:
+    with_failed_job(world)
+    world.person = VIEWER
+    await world.type("review")
+    with pytest.raises(NotAllowed, match="needs the role releaser"):
+        await world.press_shown(ids.REVIEW_RERUN)
+    assert {"rerun": worlds.HEAD} not in world.office.requests
+    await world.press_shown(ids.REVIEW_COMMITS)
+
+
+async def test_the_range_since_what_is_live_is_a_review_of_its_own(world: World) -> None:
+    world.office.report = worlds.report(drift=worlds.Drift("release", worlds.BASE, "1.9.9", worlds.BASE, "c" * 40))
+    await world.type("review")
+    await world.press_shown(ids.REVIEW_LIVE)
+    assert list(world.voice.said) == ["review-E1", "review-E2"]
+    assert world.office.requests[-1] == {
+        "environment": "prod",
+        "base": "c" * 40,
+        "head": worlds.HEAD,
+        "hotfix": False,
+    }
+    assert world.office.followed[-1][:2] == ("review-E2", ("live", "master"))
+
+
+async def test_the_button_that_opens_the_merge_is_answered_with_its_address(world: World) -> None:
+    url = "https://github.test/compare/master...release?expand=1"
+    lacking = worlds.review().commits
+    world.office.report = worlds.report(merge_url=url, review=worlds.review(lacking=lacking))
+    await world.type("review")
+    await world.press_shown(ids.REVIEW_MERGE)
+    assert f"<{url}|on GitHub>" in world.voice.whispers[-1]
+
+
+async def test_a_button_of_another_version_is_answered(world: World) -> None:
+    with pytest.raises(WrongUse, match="another version"):
+        await world.press("review:later", "{}")
 
 
 # runbook
@@ -103,6 +192,58 @@ async def test_start_opens_a_place_holder_first_then_the_plan_and_starts_nothing
     assert asked["only"] == ("sm-graphql", "sm-web-app")
     assert (asked["hotfix"], asked["strategy"], asked["version"]) == (True, "", "1.9.11")
     assert not world.desk.asked
+
+
+async def test_another_strategy_than_the_recommended_one_asks_for_a_reason_and_keeps_it(world: World) -> None:
+    await world.type("start --strategy in_place")
+    shown = json.dumps(world.voice.views[-1])
+    assert "The review recommends deploy, then update Elasticsearch (`deploy_then_es_update`)" in shown
+    assert '"block_id": "reason"' in shown
+    await world.submit(version="1.9.10", reason="the field is not read yet")
+    started = world.desk.releases["R8"].plan
+    assert (started.strategy, started.recommended) == ("in_place", "deploy_then_es_update")
+    assert started.because == "the field is not read yet"
+    assert started.fingerprint == world.office.prepared.plan.fingerprint
+
+
+async def test_a_reason_that_was_typed_stands_in_the_form_and_may_be_left_alone(world: World) -> None:
+    await world.type('start --strategy in_place --because "not read yet"')
+    assert "not read yet" in json.dumps(world.voice.views[-1])
+    await world.submit(version="1.9.10", reason="not read yet")
+    assert world.desk.releases["R8"].plan.because == "not read yet"
+
+
+async def test_the_recommended_strategy_needs_no_reason(world: World) -> None:
+    world.office.prepared = worlds.prepared(strategy="deploy_then_es_update")
+    await world.type("start --strategy deploy_then_es_update")
+    assert '"block_id": "reason"' not in json.dumps(world.voice.views[-1])
+    await world.submit(version="1.9.10")
+    assert world.desk.releases["R8"].plan.recommended == ""
+
+
+async def test_without_a_form_another_strategy_needs_its_reason_typed(world: World) -> None:
+    world.trigger = ""
+    with pytest.raises(WrongUse, match="needs a reason") as caught:
+        await world.type("start --strategy in_place")
+    assert "--because" in caught.value.hint
+    await world.type('start --strategy in_place --because "not read yet"')
+    await world.press_shown(ids.START_CONFIRM)
+    assert world.desk.releases["R8"].plan.because == "not read yet"
+
+
+async def test_an_override_without_a_reason_starts_nothing(world: World) -> None:
+    await world.type("start --strategy in_place")
+    with pytest.raises(WrongUse, match="nothing was started"):
+        await world.submit(version="1.9.10", reason=None)
+    assert not world.desk.asked
+
+
+async def test_a_reason_of_any_length_fits_into_form_and_buttons(world: World) -> None:
+    await world.type(f"start --strategy in_place --because {'🦄' * 2000}")
+    world.trigger = ""
+    await world.type(f"start --strategy in_place --because {'🦄' * 2000}")
+    await world.press_shown(ids.START_CONFIRM)
+    assert world.desk.releases["R8"].plan.because.endswith("…")
 
 
 async def test_confirming_starts_with_the_version_in_the_field(world: World) -> None:
@@ -225,58 +366,6 @@ async def test_an_answer_is_pressed_and_taken(world: World) -> None:
 
 
 async def test_a_choice_with_a_form_opens_it_and_sends_what_was_written(world: World) -> None:
-async def test_another_strategy_than_the_recommended_one_asks_for_a_reason_and_keeps_it(world: World) -> None:
-    await world.type("start --strategy in_place")
-    shown = json.dumps(world.voice.views[-1])
-    assert "The review recommends deploy, then update Elasticsearch (`deploy_then_es_update`)" in shown
-    assert '"block_id": "reason"' in shown
-    await world.submit(version="1.9.10", reason="the field is not read yet")
-    started = world.desk.releases["R8"].plan
-    assert (started.strategy, started.recommended) == ("in_place", "deploy_then_es_update")
-    assert started.because == "the field is not read yet"
-    assert started.fingerprint == world.office.prepared.plan.fingerprint
-
-
-async def test_a_reason_that_was_typed_stands_in_the_form_and_may_be_left_alone(world: World) -> None:
-    await world.type('start --strategy in_place --because "not read yet"')
-    assert "not read yet" in json.dumps(world.voice.views[-1])
-    await world.submit(version="1.9.10", reason="not read yet")
-    assert world.desk.releases["R8"].plan.because == "not read yet"
-
-
-async def test_the_recommended_strategy_needs_no_reason(world: World) -> None:
-    world.office.prepared = worlds.prepared(strategy="deploy_then_es_update")
-    await world.type("start --strategy deploy_then_es_update")
-    assert '"block_id": "reason"' not in json.dumps(world.voice.views[-1])
-    await world.submit(version="1.9.10")
-    assert world.desk.releases["R8"].plan.recommended == ""
-
-
-async def test_without_a_form_another_strategy_needs_its_reason_typed(world: World) -> None:
-    world.trigger = ""
-    with pytest.raises(WrongUse, match="needs a reason") as caught:
-        await world.type("start --strategy in_place")
-    assert "--because" in caught.value.hint
-    await world.type('start --strategy in_place --because "not read yet"')
-    await world.press_shown(ids.START_CONFIRM)
-    assert world.desk.releases["R8"].plan.because == "not read yet"
-
-
-async def test_an_override_without_a_reason_starts_nothing(world: World) -> None:
-    await world.type("start --strategy in_place")
-    with pytest.raises(WrongUse, match="nothing was started"):
-        await world.submit(version="1.9.10", reason=None)
-    assert not world.desk.asked
-
-
-async def test_a_reason_of_any_length_fits_into_form_and_buttons(world: World) -> None:
-    await world.type(f"start --strategy in_place --because {'🦄' * 2000}")
-    world.trigger = ""
-    await world.type(f"start --strategy in_place --because {'🦄' * 2000}")
-    await world.press_shown(ids.START_CONFIRM)
-    assert world.desk.releases["R8"].plan.because.endswith("…")
-
-
     world.desk.releases["R7"] = running(questions=(worlds.opened(),))
     await world.press("question:approve", json.dumps({"question": "Q3", "release": "R7", "choice": 0}))
     assert not world.desk.asked

@@ -116,7 +116,7 @@ async def test_a_remote_that_falls_silent_in_between_is_a_sentence_too(world: Wo
     world.tap.fail("version_tags", Unavailable("origin does not answer."))
     final = await office(world).review(environment="prod")
     assert final.drift is not None
-    assert final.drift.live_problem == "origin does not answer."
+    assert final.drift.refs_problem == "origin does not answer."
 
 
 async def test_no_older_state_of_a_review_overtakes_a_newer_one(world: World) -> None:
@@ -230,14 +230,14 @@ async def test_a_recommended_strategy_without_a_checklist_is_said_and_may_be_ove
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from bot.domain.strategy import Strategy, StrategyName
-    from bot.engine import office_service
+    from bot.engine import reviews
 
-    real = office_service.review_range
+    real = reviews.review_range
 
     def heavier(*args: Any, **words: Any) -> Any:
         return replace(real(*args, **words), strategy=Strategy(StrategyName.FORK_VM, (), ("a migration",)))
 
-    monkeypatch.setattr(office_service, "review_range", heavier)
+    monkeypatch.setattr(reviews, "review_range", heavier)
     with pytest.raises(Refused, match="recommends fork_vm"):
         await office(world).plan(environment="prod")
     assert (await office(world).plan(environment="prod", strategy="in_place")).plan.strategy == "in_place"

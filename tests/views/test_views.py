@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,8 +13,8 @@ from hypothesis import strategies as st
 from bot.domain.errors import Refused, ReleaseError
 from bot.domain.readmodel import LockView, Person, Problem
 from bot.domain.release import Choice, DecisionKind, ReleaseState, StepState
-from bot.domain.report import PreparedPlan
-from bot.domain.world import Check, CheckState
+from bot.domain.report import Drift, Following, Gap, PreparedPlan
+from bot.domain.world import Check, CheckState, PipelineJob, Workflow
 from bot.views import dashboard, forms, ids, lists, plan, question, review
 from bot.views import step as step_view
 from bot.views.limits import message_faults, modal_faults
@@ -86,8 +87,9 @@ def words(message: Message) -> str:
 @hostile
 @given(worlds.reports)
 def test_a_review_of_anything_fits_and_mentions_nobody(report: ReviewReport) -> None:
-    for view in (review.review, review.findings, review.commits):
-        holds(view(report))
+    holds(review.review(report, key="review-" + "E" * 60))
+    for view in (review.findings, review.commits, review.why):
+        holds(view(report.review))
 
 
 @hostile
@@ -158,8 +160,6 @@ def test_a_review_names_the_ci_jobs_that_are_not_green_and_counts_a_missing_one_
     assert "test-webapp missing" in shown
 
 
-def test_a_review_says_when_branch_tag_and_server_disagree() -> None:
-    drifted = worlds.Drift("release", worlds.BASE, "1.9.9", worlds.HEAD, worlds.BASE)
 def test_a_review_names_what_ci_itself_runs_for_how_long_and_in_which_workflow() -> None:
     began = worlds.NOW - timedelta(minutes=3)
     job = PipelineJob("test-engine", CheckState.PENDING, "running", began, url="https://ci.example/7")
@@ -273,6 +273,8 @@ def test_an_override_is_shown_with_its_reason_on_dashboard_and_in_history() -> N
         assert "*Instead of* `fork_vm`, which the review recommends: the table is small" in words(shown)
 
 
+def test_a_review_says_when_branch_tag_and_server_disagree() -> None:
+    drifted = worlds.Drift("release", worlds.BASE, "1.9.9", worlds.HEAD, worlds.BASE)
     assert "different commits" in words(review.review(worlds.report(drift=drifted)))
     assert "different commits" not in words(review.review(worlds.report()))
 

@@ -12,11 +12,11 @@ from bot.domain.notes import Note, NoteKind
 from bot.domain.plan import Command, Plan, PlannedStep, StepKind
 from bot.domain.readmodel import LockView, OpenQuestion, Problem, ReleaseView, StepView
 from bot.domain.release import Choice, DecisionKind, Question, ReleaseState, StepState
-from bot.domain.report import Drift, PreparedPlan, ReviewReport
+from bot.domain.report import Drift, Following, Gap, PreparedPlan, ReviewReport
 from bot.domain.review import PullRequest, Review, VersionProposal
 from bot.domain.strategy import Part, Strategy, StrategyName
 from bot.domain.version import Bump, Version
-from bot.domain.world import Check, CheckState
+from bot.domain.world import Check, CheckState, PipelineJob, Workflow
 
 NOW = datetime(2026, 8, 3, 12, 0, tzinfo=UTC)
 BASE, HEAD = "a" * 40, "b" * 40
@@ -270,6 +270,7 @@ reviews = st.builds(
     strategy=st.builds(
         Strategy, st.sampled_from(StrategyName), st.just((Part.ES_UPDATE,)), st.lists(texts, max_size=30).map(tuple)
     ),
+    lacking=st.lists(commit_views, max_size=8).map(tuple),
     version=st.builds(
         VersionProposal,
         st.none() | st.just(Version(1, 2, 3)),
@@ -281,19 +282,62 @@ reviews = st.builds(
     blind_spots=st.lists(texts, max_size=20).map(tuple),
     remarks=st.lists(texts, max_size=20).map(tuple),
 )
+gaps = st.none() | st.builds(Gap, st.integers(0, 999), st.integers(0, 999))
+drifts = st.builds(
+    Drift,
+    branch=texts,
+    branch_sha=shas,
+    tag=texts,
+    tag_sha=shas,
+    live=shas,
+    live_problem=texts,
+    refs_problem=texts,
+    live_branch=texts,
+    live_dirty=st.booleans(),
+    live_since=st.none() | times,
+    before=shas,
+    branch_to_tag=gaps,
+    live_to_tag=gaps,
+    live_to_branch=gaps,
+)
+urls = st.sampled_from(["", "https://ci/x?a=1&b=2"])
+check_states = st.sampled_from(CheckState)
+pipeline_jobs = st.builds(
+    PipelineJob,
+    name=texts,
+    state=check_states,
+    status=texts,
+    started_at=st.none() | times,
+    stopped_at=st.none() | times,
+    url=urls,
+)
+workflows = st.builds(
+    Workflow,
+    id=texts,
+    name=texts,
+    status=texts,
+    running=st.booleans(),
+    jobs=st.lists(pipeline_jobs, max_size=4).map(tuple),
+    url=urls,
+)
 reports = st.builds(
     ReviewReport,
     environment=names,
     review=reviews,
     made_at=times,
     required_ci=st.lists(texts, max_size=30).map(tuple),
-    checks=st.none()
-    | st.lists(st.builds(Check, texts, st.sampled_from(CheckState), st.sampled_from(["", "https://ci/x?a=1&b=2"]))).map(
-        tuple
-    ),
+    ignored_ci=st.lists(texts, max_size=8).map(tuple),
+    checks=st.none() | st.lists(st.builds(Check, texts, check_states, urls)).map(tuple),
     checks_problem=texts,
-    drift=st.none() | st.builds(Drift, texts, shas, texts, shas, shas, texts),
+    workflows=st.none() | st.lists(workflows, max_size=4).map(tuple),
+    workflows_problem=texts,
+    ci_at=st.none() | times,
+    following=st.sampled_from(Following),
+    followed_until=st.none() | times,
+    rerun_by=st.sampled_from(["", "U01REL"]),
+    drift=st.none() | drifts,
     hotfix=st.booleans(),
+    merge_url=st.sampled_from(["", "https://github.com/o/r/compare/master...release?expand=1"]),
     pending=st.lists(texts, max_size=3).map(tuple),
 )
 locks = st.builds(
