@@ -350,7 +350,7 @@ def _since_live(report: ReviewReport, key: str) -> list[ButtonElement]:
     ]
     for label, name, sha_ in choices:
         if sha_ and sha_ not in (facts.base.sha, facts.head.sha):
-            value = {**_value(report, key), "base": sha_, "names": [name, shorten(facts.head.ref, 80)]}
+            value = {**_value(report, key), "base": sha_, "names": [shorten(name, 80), shorten(facts.head.ref, 80)]}
             return [kit.button(label, ids.REVIEW_LIVE, value)]
     return []
 
