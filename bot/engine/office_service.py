@@ -167,7 +167,7 @@ class OfficeService:
         demand_offered(gone)
         target = proved_before(gone, await self.desk.last_proved(area.name, before=release))
         await area.ports.repository.fetch()
-        ends = Ref(target[1], target[0]), Ref(gone.plan.version, gone.plan.head)
+        span = Ref(target[1], target[0]), Ref(gone.plan.version, gone.plan.head)
         report = await self.reviews.report(area, Wanted(*span), tell=None)
         return way_back(gone, target, report, area.checklists()[CHECKLIST], area.planning, drain=drain)
 
