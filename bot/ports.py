@@ -152,6 +152,7 @@ class Pipelines(Protocol):
     async def workflows(self, *, sha: str, branch: str = "") -> Sequence[Workflow]:
         """Return the newest run of each workflow for exactly this commit, with its jobs; empty when there is none."""
 
+    @effect(within=60)
     async def rerun_failed(self, *, workflow: str) -> None:
         """Run a workflow's failed jobs, and those that wait for them, once more. Not harmless when repeated."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from typing import TYPE_CHECKING, Any, Protocol, cast, get_type_hints
+from typing import TYPE_CHECKING, Any, Protocol, cast, get_args, get_type_hints
 
 from bot.domain.errors import Unavailable
 from bot.ports import Ports, within
@@ -32,7 +32,7 @@ class _Guarded:
 
     def __getattr__(self, name: str) -> Any:
         port = getattr(self._ports, name)
-        return _Port(port, _protocols()[name], self._lease) if name in _protocols() else port
+        return _Port(port, _protocols()[name], self._lease) if name in _protocols() and port is not None else port
 
 
 class _Port:
@@ -47,7 +47,8 @@ class _Port:
 
 @functools.cache
 def _protocols() -> dict[str, type]:
-    return get_type_hints(Ports)
+    hints = get_type_hints(Ports)
+    return {name: next((one for one in get_args(hint) if one is not type(None)), hint) for name, hint in hints.items()}
 
 
 async def _bounded(
