@@ -54,7 +54,7 @@ async def submit_question(ctx: CommandContext, form: Form) -> None:
 def wrong_notes(form: Form) -> Mapping[str, str]:
     """Keep the notes' form open while it holds what cannot be tagged."""
     filled = unpacked(form.metadata).get("filled")
-    return noteform.complaints(form.values, filled=filled if isinstance(filled, list) else ())
+    return noteform.complaints(form.texts(), filled=filled if isinstance(filled, list) else ())
 
 
 def incomplete(form: Form) -> Mapping[str, str]:
@@ -105,7 +105,7 @@ async def _decide(
 
 async def _give_back(ctx: CommandContext, form: Form) -> None:
     """Hand notes that came too late back to who typed them."""
-    if lines := noteform.typed(form.values):
+    if lines := noteform.typed(form.texts()):
         await answer(ctx, forms.given_back(lines))
 
 
@@ -148,7 +148,7 @@ def _collected(opened: OpenQuestion, choice: Choice, form: Form) -> Mapping[str,
     draft = opened.question.draft or {}
     match choice.form:
         case "notes":
-            sent = noteform.collect(form.values, Draft.read(draft)).params()
+            sent = noteform.collect(form.texts(), Draft.read(draft)).params()
             return {"text": sent["draft"], "left_out": sent.get("left_out", "")}
         case "typed_version" | "break_glass":
             return _typed(form, str(draft.get("version", "")))

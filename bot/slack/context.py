@@ -75,6 +75,10 @@ class Form:
         value = self.values.get(block)
         return value.strip() if isinstance(value, str) else ""
 
+    def texts(self) -> dict[str, str | None]:
+        """Return every field's text; one that holds no text counts as left alone."""
+        return {block: value if isinstance(value, str) else None for block, value in self.values.items()}
+
     def many(self, block: str) -> tuple[str, ...]:
         """Return every value chosen in a list of boxes or a menu of several."""
         value = self.values.get(block)

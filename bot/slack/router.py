@@ -146,10 +146,16 @@ class Router:
             await ctx.reply("Taken.")
 
     def complaints(self, form: Form) -> Mapping[str, str]:
-        """Return what is wrong with a form before it is taken, by block_id; empty when nothing is."""
+        """Return what is wrong with a form before it is taken, by block_id; empty when nothing is.
+
+        A form that no check can read is taken: its handler tells the person so.
+        """
         command = self._by_view.get(form.callback)
         check = command.checks.get(form.callback) if command else None
-        return check(form) if check else {}
+        try:
+            return check(form) if check else {}
+        except WrongUse:
+            return {}
 
     async def submit(self, ctx: CommandContext, form: Form) -> None:
         """Carry out a modal that was submitted."""

@@ -36,9 +36,22 @@ KNOWN = (
 ACTIONS = (
     *(ids.RETRY, ids.SKIP, ids.ABORT, ids.PAUSE, ids.RESUME, ids.REVIEW_FINDINGS, ids.REVIEW_COMMITS, ids.REVIEW_START),
     *(ids.START_CONFIRM, ids.START_EDIT, ids.START_CANCEL, "question:approve", "question:done:x", "router_open"),
+    *(
+        ids.REVIEW_WHY,
+        ids.REVIEW_RERUN,
+        ids.REVIEW_LIVE,
+        ids.REVIEW_MERGE,
+        ids.REVIEW_ASK,
+        ids.ASK_NOTHING,
+        ids.ASK_YES,
+    ),
+    *(f"{ids.PEOPLE_WHO}x", f"{ids.PEOPLE_ELSE}x"),
 )
-CALLBACKS = (ids.PREVIEW_FORM, ids.SKIP_FORM, ids.ABORT_FORM, *(f"{ids.QUESTION_FORM}{one}" for one in ids.FORMS))
-BLOCKS = (ids.VERSION, ids.NOTES, f"{ids.KEEP}0", ids.REASON, ids.TYPED)
+CALLBACKS = (
+    *(ids.PREVIEW_FORM, ids.SKIP_FORM, ids.ABORT_FORM, ids.ASK_FORM, ids.ROLL_BACK_FORM),
+    *(f"{ids.QUESTION_FORM}{one}" for one in ids.FORMS),
+)
+BLOCKS = (*(ids.VERSION, "notes", "task-0", "bug-0", "left-out-0", ids.REASON, ids.TYPED, ids.WHAT, ids.WHEN, ids.HOW),)
 HOSTILE = (
     *("$(touch Zq7Fuzz)", "`Zq7Fuzz`", "; rm -rf Zq7Fuzz", "| Zq7Fuzz", "&& Zq7Fuzz", "\nZq7Fuzz\r\n", "> Zq7Fuzz"),
     *(

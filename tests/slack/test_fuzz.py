@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import datetime as dt
 import io
 import json
 import logging
@@ -32,9 +33,12 @@ from sqlalchemy import event
 import commands
 from bot import telemetry
 from bot.checklists import shipped
+from bot.domain.asking import Reminding
 from bot.domain.errors import ReleaseError
 from bot.domain.readmodel import Person
 from bot.engine import audit
+from bot.engine.author_desk import AuthorDesk
+from bot.engine.authors import Authors
 from bot.engine.clock import SystemClock
 from bot.engine.desk import Desk
 from bot.engine.freezes import Freezes
@@ -48,6 +52,7 @@ from bot.settings import PersonSettings, Settings, SlackSettings, parse
 from bot.settings_example import EXAMPLE
 from bot.slack.api import web_client
 from bot.slack.app import EVENTS_PATH, SlackApp
+from bot.slack.directory import SlackDirectory
 from bot.slack.outbox import Outbox
 from bot.slack.people import People
 from bot.slack.quick import open_intake
@@ -207,7 +212,11 @@ async def whole_bot(slack: StrictSlack, folder: Path, log: io.StringIO) -> Async
         freezes = Freezes(store, clock=clock, zone=chosen.zone)
         desk = Desk(store, clock=clock, skip_of=lambda step: REGISTRY[step].skip, demand_open=freezes.demand_open)
         area = OfficeArea("prod", chosen.environments["prod"], world.ports, world.planner, shipped)
-        office = OfficeService(chosen, desk, router.commands, {"prod": area}, freezes, clock)
+        remind = Reminding(dt.time(10), chosen.zone, frozenset(range(5)), 5)
+        asking = Authors(
+            AuthorDesk(store, clock=clock), SlackDirectory(client, clock), outbox, chosen.people, clock, remind
+        )
+        office = OfficeService(chosen, desk, router.commands, {"prod": area}, freezes, clock, asking)
         ledger = Ledger(store, clock=clock, owner="fuzzed", lease=30, bell=desk.bell)
         runner = Runner(
             ledger,
