@@ -295,6 +295,7 @@ def step_environment(name: str, settings: EnvironmentSettings) -> StepEnvironmen
         ci_timeout=settings.ci_timeout,
         drain_timeout=settings.drain_timeout,
         settle_timeout=settings.settle_timeout,
+        steady_after=settings.steady_after,
         poll=settings.poll,
         configuration_branch=settings.ansible.configuration_branch,
         remind_every=settings.approvals.remind,

@@ -230,6 +230,11 @@ class EnvironmentSettings(Part):
     ci_timeout: float = Field(3600, gt=0, description="seconds to wait for pending jobs")
     drain_timeout: float = Field(1800, gt=0, description="seconds to wait for datasets in work")
     settle_timeout: float = Field(120, gt=0, description="seconds for programs and site to come up after a deploy")
+    steady_after: float = Field(
+        10,
+        ge=0,
+        description="seconds that a program must have run before it counts as up: one that dies at once does not",
+    )
     large_tables: tuple[str, ...] = Field(
         ("annotation", "iso_image_metrics", "coloc_annotation", "ion"),
         description="tables that cannot be read whole within a minute: migrations that work on them mean downtime",

@@ -105,6 +105,7 @@ def _environment(world: World) -> dict[str, Any]:
         "title": "production",
         "pull_request_comments": True,  # off by default; here it is shown
         "poll": 0.5,
+        "steady_after": 2,
         "control": _host(world.control) | {"jobs": str(world.git.control / "jobs")},
         "web": _host(world.web) | {"jobs": str(world.git.server / "jobs")},
         "server": {"checkout": str(world.git.checkout), "webapp_index": str(world.git.www / "index.html")},

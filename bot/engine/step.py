@@ -87,6 +87,7 @@ class StepEnvironment:
     ci_timeout: float = 3600  # seconds
     drain_timeout: float = 1800  # seconds
     settle_timeout: float = 120  # seconds for programs and site to come up after a deploy
+    steady_after: float = 0  # seconds that a program must have run to count as up
     poll: float = 2  # seconds between two looks at the world
     configuration_branch: str = "master"
     remind_every: float = 900  # seconds between two reminders of those who must approve

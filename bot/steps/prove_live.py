@@ -102,7 +102,7 @@ class ProveLive(BaseStep):
         if "deploy" not in ctx.outputs:
             return Findings(open=("there is no receipt of a deploy by this release",), fatal=(), fine=())
         since = datetime.fromisoformat(ctx.output("deploy", Receipt).started_at)
-        programs = _programs(ctx, await ctx.ports.server.programs(), since)
+        programs = list(_programs(ctx, await ctx.ports.server.programs(), since))
         rest = [await self._checkout(ctx), await self._webapp(ctx, since), await self._site(ctx)]
         seen = [*programs, *(one for one in rest if one)]
         return Findings(*(tuple(text for kind, text in seen if kind == wanted) for wanted in ("open", "fatal", "fine")))
@@ -139,7 +139,16 @@ def _programs(ctx: StepContext, programs: Iterable[Program], since: datetime) ->
             yield "fatal", f"supervisor knows no program or group {name}"
         for member in members:
             ends = bool({member.name, member.group} & set(ctx.environment.ending_programs))
-            yield _program(member, since, ends=ends)
+            seen = _program(member, since, ends=ends)
+            yield seen if ends or seen[0] != "fine" else _steady(member, seen, ctx)
+
+
+def _steady(program: Program, seen: Sighting, ctx: StepContext) -> Sighting:
+    """One that has only just come up may be about to die: it must have run for a while."""
+    up = (ctx.ports.clock.now() - program.started_at).total_seconds() if program.started_at else 0.0
+    if up >= ctx.environment.steady_after:
+        return seen
+    return "open", f"{program.name} is up for {spoken(max(up, 0))} only"
 
 
 def _program(program: Program, since: datetime, *, ends: bool) -> Sighting:

@@ -395,6 +395,7 @@ class FakeServer:
     built_at: datetime | None = START - timedelta(days=1)
     running: list[Program] = field(default_factory=list)
     moves: list[ReflogEntry] = field(default_factory=list)
+    flapping: str = ""  # a program that dies and is started again all the time
 
     async def checkout(self) -> Checkout:
         return Checkout(self.commit, "", dirty=False)
@@ -406,6 +407,8 @@ class FakeServer:
         return self.built_at
 
     async def programs(self) -> Sequence[Program]:
+        if self.flapping:
+            self.alter(self.flapping, started_at=self.clock.now())
         return self.running
 
     async def restart(self, *, program: str) -> None:

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from bot.engine.step import Done, NotDone, Partial
-from tests.steps.worlds import World, failure
+from tests.steps.worlds import ENVIRONMENT, World, failure
 
 KEY = "prove_live"
 
@@ -80,6 +81,23 @@ async def test_programs_that_are_starting_are_waited_for(world: World) -> None:
     world.server.alter("sm-api", state="STARTING")
     world.clock.at(world.clock.seconds + 20, lambda: world.server.alter("sm-api", state="RUNNING"))
     await world.drive(KEY)
+
+
+async def test_a_program_counts_once_it_has_run_for_a_while(world: World) -> None:
+    world.environment = replace(ENVIRONMENT, steady_after=10)
+    world.server.alter("sm-api", started_at=world.clock.now())
+    found = await world.check(KEY)
+    assert isinstance(found, Partial)
+    assert "sm-api is up for 0 s only" in found.evidence.summary
+    before = world.clock.seconds
+    await world.drive(KEY)
+    assert world.clock.seconds - before >= 9
+
+
+async def test_a_program_that_dies_and_comes_again_is_never_proved(world: World) -> None:
+    world.environment = replace(ENVIRONMENT, steady_after=10)
+    world.server.flapping = "sm-api"
+    assert "sm-api is up for" in (await failure(world, KEY)).message
 
 
 async def test_an_old_webapp_is_no_proof(world: World) -> None:

@@ -71,6 +71,7 @@ class World:
     said: list[tuple[str, Mapping[str, object]]] = field(default_factory=list)
     outputs: dict[str, dict[str, Any]] = field(default_factory=dict)
     attempt: int = 1
+    environment: StepEnvironment = ENVIRONMENT
     typed: dict[str, object] = field(default_factory=dict)
     plan: Plan | None = None
 
@@ -140,7 +141,7 @@ class World:
             release="R7",
             plan=plan,
             step=plan.step(key),
-            environment=ENVIRONMENT,
+            environment=self.environment,
             ports=self.ports,
             outputs=self.outputs,
             answer=answer,
