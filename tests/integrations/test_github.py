@@ -347,7 +347,7 @@ async def test_the_sandboxs_stand_in_is_understood(stand_in: Sandboxed) -> None:
     found = {check.name: check.state for check in await github.checks(sha=head)}
     assert found["test-webapp"] is CheckState.FAILED
     assert found["test-engine"] is CheckState.PASSED
-    assert await github.pull_request_authors(numbers=[1514, 999_999]) == {1514: "bo"}
+    assert await github.pull_request_authors(numbers=[1514, 999_999]) == {1514: "bo-lindqvist"}
 
 
 async def test_pull_requests_and_the_issues_that_they_close_in_the_stand_in(stand_in: Sandboxed) -> None:
