@@ -2,6 +2,8 @@ SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
+# Tests wait for real servers most of the time: more of them at once than there are cores.
+WORKERS ?= 4
 
 .PHONY: help setup sandbox test check bench chaos lock format clean
 
@@ -23,7 +25,7 @@ sandbox: $(STAMP) ## Run the bot in an embedded world (Ctrl-C ends it)
 
 test: $(STAMP) ## Run the tests against real servers (installs them where it may)
 	@scripts/system-packages test || [ -z "$$CI" ]
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal $(ARGS)
 
 check: $(STAMP) ## Lint, format, types, import contracts, lock file, licences, SBOM, advisories
 	@$(BIN)/ruff check .
