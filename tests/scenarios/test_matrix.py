@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["postgres"]
 SCENE = random.Random(os.environ.get("CHAOS_SEED", "0")).choice(sorted({one.scene for one in cases()}))  # noqa: S311
 IN_SCENE = [one for one in cases() if one.scene == SCENE]  # one undisturbed release to compare with is enough
-SLICE = [one for base in DATABASES for one in rotating([c for c in IN_SCENE if c.database == base], take=2)]
+SLICE = [one for base in DATABASES for one in rotating([c for c in IN_SCENE if c.database == base], take=1)]
 
 
 @pytest.mark.timeout(900)
