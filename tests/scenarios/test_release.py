@@ -64,7 +64,7 @@ async def killed(kill: Callable[[World], Awaitable[None]]) -> None:
         assert repeated(messages) == []
 
 
-@pytest.mark.parametrize("moment", rotating(range(MOMENTS), take=2))
+@pytest.mark.parametrize("moment", rotating(range(MOMENTS), take=3))
 async def test_killed_at_a_random_moment_it_goes_on(moment: int) -> None:
     seconds = random.Random(moment).uniform(0, LONGEST)  # noqa: S311  # a moment, not a secret
 
