@@ -13,6 +13,7 @@ from bot.domain.notes import Note, NoteKind
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from bot.domain.changes import Commit
     from bot.domain.notes import Titled
     from bot.domain.world import IssueInfo, PullRequestInfo
 
@@ -72,6 +73,14 @@ def draft(
         pull_requests=tuple(sorted(pull.number for pull in pulls)),
         titles_only=known is None and bool(pulls),
     )
+
+
+def of_commits(commits: Sequence[Commit]) -> Draft:
+    """The draft of a range without a pull request: the subjects of its commits (newest first), merges left away."""
+    written = [one.subject for one in reversed(commits) if len(one.parents) < 2]
+    found = dict.fromkeys(Note(notes.kind_of(one), notes.clean(one)) for one in written)
+    order = list(NoteKind)
+    return Draft(lines=tuple(sorted(found, key=lambda note: order.index(note.kind))))
 
 
 def release_note(body: str) -> str | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from bot.domain.asking import manual_steps, yes_ones
 from bot.domain.changes import Ref
+from bot.domain.drafting import of_commits
 from bot.domain.errors import Conflict, Refused, Unavailable, WrongUse
 from bot.domain.planning import COMMENTS, NO_NOTES, demand_known
 from bot.domain.report import PreparedPlan
@@ -155,7 +156,7 @@ class OfficeService:
             tags=tuple(only),
             parts=[part for part in _parts(area, report.review) if part in checklist.parts],
             manual_steps=manual_steps(report, known_of(self.settings.people, await area.ports.authors.links())),
-            notes=drafted.draft,
+            notes=drafted.draft if pulls else of_commits(report.review.commits),
             authors=_asked_of(report),
         )
         return PreparedPlan(plan, checklist.text, report, max(taken, default=None), drafted.problem)

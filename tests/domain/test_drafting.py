@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
@@ -7,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.domain import notes
-from bot.domain.drafting import Draft, draft, release_note
+from bot.domain.changes import Commit
+from bot.domain.drafting import Draft, draft, of_commits, release_note
 from bot.domain.notes import Note, NoteKind
 from bot.domain.review import PullRequest
 from bot.domain.world import IssueInfo, PullRequestInfo
@@ -115,6 +117,17 @@ def test_without_github_the_titles_of_the_commits_stand_and_it_is_said() -> None
 def test_one_that_github_does_not_know_keeps_its_commits_title() -> None:
     found = draft([PullRequest(7, "Feat/seven", "Ada", "")], known={})
     assert (found.lines, found.titles_only) == ((Note(TASK, "Seven", 7),), False)
+
+
+def test_a_range_without_a_pull_request_is_drafted_from_its_commits() -> None:
+    at = datetime(2026, 3, 1, tzinfo=UTC)
+    commits = [
+        Commit("c" * 40, "Merge branch 'hotfix'", "Ada", "ada@x.example", at, ("a" * 40, "b" * 40)),
+        Commit("b" * 40, "Fix the crash of the viewer", "Ada", "ada@x.example", at, ("a" * 40,)),
+        Commit("a" * 40, "[Webapp] Show masses", "Ada", "ada@x.example", at, ("0" * 40,)),
+    ]
+    assert of_commits(commits).lines == (Note(TASK, "Show masses"), Note(BUG, "Fix the crash of the viewer"))
+    assert of_commits(()) == Draft()
 
 
 def test_every_pull_request_is_in_the_draft_once() -> None:

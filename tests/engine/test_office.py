@@ -151,6 +151,14 @@ async def test_a_plan_pins_the_head_and_takes_what_the_review_proposes(world: Wo
     assert drafts == ["[Task] Add one #11\n[Task] Add two #12"]
 
 
+async def test_commits_without_a_pull_request_are_drafted_by_their_subjects(world: World, origin: Origin) -> None:
+    origin("push", "--quiet", "origin", "master:release")
+    origin.commit("crash fix")
+    origin("push", "--quiet", "origin", "master")
+    prepared = await office(world).plan(environment="prod")
+    assert prepared.plan.step("notes").params["draft"] == "[Bug] Add crash fix"
+
+
 async def test_the_draft_is_made_of_what_github_says_and_confirmed_as_it_was_shown(world: World) -> None:
     said = PullRequestInfo(11, "Add one", "ada", body="Release note: One is here")
     world.code_host.pulls = {11: said, 12: PullRequestInfo(12, "Add two", "bo", labels=("bug",))}
