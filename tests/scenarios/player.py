@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from sandbox.world import World
 
 RESTART = "release:retry"
+REFUSALS = 5  # of forms, after which the form itself is what is wrong
 
 
 class Stubborn(Player):
@@ -70,6 +71,7 @@ class Persistent(Player):
     prefer: str = ""
     retries: int = 0
     deaths: int = 0
+    refused: int = 0
     stops: list[str] = field(default_factory=list)
     """What the bot said at each stop."""
 
@@ -97,11 +99,20 @@ class Persistent(Player):
         return ""
 
     async def _submit(self, page: Page) -> None:
-        """Submit, and press again later where nobody took it: the bot died over it, or is held up."""
+        """Submit, and press again later where nobody took it: the bot died over it, or is held up.
+
+        A form that is refused is closed and opened anew: its question may have been answered by the press before.
+        """
         try:
             await super()._submit(page)
         except Unavailable:
             self.pressed.clear()
+            if page.errors:
+                self.refused += 1
+                if self.refused > REFUSALS:
+                    raise
+                await page.close_modal(self.person)
+                await page.until(lambda: not page.modals, what="closed form")
 
     async def _revive(self) -> None:
         """Start a killed bot again, without what killed it; one that ended by itself is an error."""
