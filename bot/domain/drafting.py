@@ -77,7 +77,7 @@ def draft(
 
 def of_commits(commits: Sequence[Commit]) -> Draft:
     """The draft of a range without a pull request: the subjects of its commits (newest first), merges left away."""
-    written = [one.subject for one in reversed(commits) if len(one.parents) < 2]
+    written = [one.subject for one in reversed(commits) if not one.parents[1:]]
     found = dict.fromkeys(Note(notes.kind_of(one), notes.clean(one)) for one in written)
     order = list(NoteKind)
     return Draft(lines=tuple(sorted(found, key=lambda note: order.index(note.kind))))
