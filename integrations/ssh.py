@@ -17,6 +17,7 @@ from bot import permit
 from bot.domain.errors import BadSettings, HostKeyChanged, HostUnreachable, Refused, Unavailable
 from bot.telemetry import scrub
 from integrations.sshcommand import CommandFailed, Lines, NoSuchFile, Result, line
+from integrations.sshsocket import connected, kept
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -251,20 +252,22 @@ class SshHost:
         where = self._settings
         try:
             async with asyncio.timeout(CONNECT):
-                return await asyncssh.connect(
-                    where.host,
-                    where.port,
-                    username=where.user,
-                    client_keys=[str(where.key)],
-                    known_hosts=str(where.known_hosts),
-                    server_host_key_algs=algorithms,
-                    agent_path=None,
-                    config=None,
-                    keepalive_interval=KEEPALIVE,
-                    keepalive_count_max=3,
-                    compression_algs=None,
-                    encryption_algs=_CIPHERS,
-                )
+                with kept(await connected(where.host, where.port)) as sock:
+                    return await asyncssh.connect(
+                        where.host,
+                        where.port,
+                        sock=sock,
+                        username=where.user,
+                        client_keys=[str(where.key)],
+                        known_hosts=str(where.known_hosts),
+                        server_host_key_algs=algorithms,
+                        agent_path=None,
+                        config=None,
+                        keepalive_interval=KEEPALIVE,
+                        keepalive_count_max=3,
+                        compression_algs=None,
+                        encryption_algs=_CIPHERS,
+                    )
         except (ConnectionResetError, asyncssh.ConnectionLost, asyncssh.KeyExchangeFailed):
             if algorithms:
                 raise
