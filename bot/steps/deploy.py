@@ -102,10 +102,12 @@ class Deploy(BaseStep):
         """Attach to a running playbook, else start one, and watch it; raises `StepFailed` with the tasks that failed.
 
         A playbook that failed in this same attempt is reported, not run again: that is for a person to say (retry). One
-        that died without an exit status (a reboot, say) is run again.
+        that died without an exit status (a reboot, say) is run again; one that completed meanwhile is not.
         """
         jobs = await self._jobs(ctx)
         runs = _own(ctx, jobs)
+        if _completed(runs):
+            return
         running = next((run.name for run in runs if run.state is JobState.RUNNING), None)
         ended = runs[-1] if runs else None
         if running is None and ended and _failed_in(ended, ctx.attempt):

@@ -79,6 +79,16 @@ async def test_a_running_playbook_is_attached_to(world: World) -> None:
     assert list(world.jobs.jobs) == ["R7-deploy-1"]
 
 
+async def test_a_playbook_that_completes_between_the_look_and_the_turn_is_not_run_again(world: World) -> None:
+    await world.jobs.start(spec=job(world))
+    assert await world.check(KEY) == Running("R7-deploy-1")
+    await world.clock.sleep(seconds=world.jobs.duration)
+    step, ctx = await world.step(KEY), await world.context(KEY)
+    await step.run(ctx)
+    assert (await step.verify(ctx)).facts["job"] == "R7-deploy-1"
+    assert list(world.jobs.jobs) == ["R7-deploy-1"]
+
+
 async def test_the_checkout_at_head_alone_is_partial(world: World) -> None:
     world.server.commit = world.head
     result = await world.check(KEY)
