@@ -29,6 +29,7 @@ CONNECT = 15.0  # seconds
 KEEPALIVE = 15  # seconds between two signs of life; three missed ones end the connection
 SESSIONS = 8  # commands at once on the one connection; OpenSSH's MaxSessions is 10 (sshd_config(5))
 _OFFSET_AGE = 600.0  # seconds after which the host's clock is asked again
+_OFFSET_TRIES, _ROUND_TRIP = 5, 2.0  # seconds: who was stopped meanwhile has measured nothing
 _HINT = "releasebot doctor --only ssh"
 _SUDO = re.compile(
     r"^sudo: .*(password is required|terminal is required|not allowed to)"
@@ -204,16 +205,29 @@ class SshHost:
         """Return the seconds that the host's clock is ahead of the bot's, measured over one round trip every ten minutes."""
         if self._offset is None or self._clock.monotonic() - self._offset[1] > _OFFSET_AGE:
             await self._connected()  # making a connection is no part of the round trip
-            before = self._clock.now().timestamp()
-            said = (await self.run(["date", "+%s.%N"])).stdout
-            after = self._clock.now().timestamp()
-            try:
-                self._offset = float(said) - (before + after) / 2, self._clock.monotonic()
-            except ValueError as error:
+            for _ in range(_OFFSET_TRIES):
+                ahead, took = await self._asked_time()
+                if took <= _ROUND_TRIP:
+                    break
+            else:
                 raise Unavailable(
-                    f"The clock of {self.name} says {said.strip()[:60]!r}.", hint="GNU date must be there"
-                ) from error
+                    f"{self.name} takes {took:.0f} s to tell the time: too long to know how its clock differs.",
+                    hint=_HINT,
+                )
+            self._offset = ahead, self._clock.monotonic()
         return self._offset[0]
+
+    async def _asked_time(self) -> tuple[float, float]:
+        """Return the seconds that the host's clock is ahead, and those that it took to hear of it: half of them may be wrong."""
+        before = self._clock.now().timestamp()
+        said = (await self.run(["date", "+%s.%N"])).stdout
+        after = self._clock.now().timestamp()
+        try:
+            return float(said) - (before + after) / 2, after - before
+        except ValueError as error:
+            raise Unavailable(
+                f"The clock of {self.name} says {said.strip()[:60]!r}.", hint="GNU date must be there"
+            ) from error
 
     async def to_bot_time(self, epoch: float) -> datetime:
         """Turn a time on the host's clock into one on the bot's."""

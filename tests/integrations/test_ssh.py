@@ -205,6 +205,15 @@ async def test_the_hosts_clock_is_asked_again_after_ten_minutes(shared: SshServe
         await host.close()
 
 
+async def test_a_clock_that_took_long_to_be_told_is_asked_again(
+    server: SshServer, connect: Callable[..., SshHost]
+) -> None:
+    held = server.bin / "held-up-once"
+    (server.bin / "date").write_text(f'#!/bin/sh\n[ -e {held} ] || {{ touch {held}; sleep 4; }}\nexec /bin/date "$@"\n')
+    (server.bin / "date").chmod(0o755)
+    assert await connect(server).offset() == pytest.approx(0, abs=1)  # taken at its word it would be two seconds ahead
+
+
 async def test_a_clock_that_says_no_time_is_told(server: SshServer, connect: Callable[..., SshHost]) -> None:
     (server.bin / "date").write_text("#!/bin/sh\necho noon\n")
     (server.bin / "date").chmod(0o755)
