@@ -1,9 +1,13 @@
-"""Times as people type them: ``14:00``, ``tomorrow 9:00``, ``fri``, ``2026-12-24 18:00``, ``in 2h``. Always in the future."""
+"""Times as people type them: ``14:00``, ``tomorrow 9:00``, ``fri``, ``2026-12-24 18:00``, ``in 2h``. Always in the future.
+
+Where the clocks are changed, a time of day may not exist, or come twice. Then one is taken by a rule, and that is said.
+"""
 
 from __future__ import annotations
 
 import re
-from datetime import date, datetime, time, timedelta
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
 from bot.domain.errors import WrongUse
@@ -20,41 +24,85 @@ _UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(day
 _NOON = 12
 
 
+@dataclass(frozen=True, slots=True)
+class Meant:
+    """The moment that somebody typed. ``note`` says what was taken where the clocks are changed at that time."""
+
+    at: datetime
+    note: str = ""
+
+
 def parse(text: str, *, now: datetime, zone: ZoneInfo) -> datetime:
+    """Return the moment that is meant; see `meant`."""
+    return meant(text, now=now, zone=zone).at
+
+
+def meant(text: str, *, now: datetime, zone: ZoneInfo) -> Meant:
     """Return the moment that is meant, as seen from ``now`` by somebody in ``zone``.
 
-    A time of day without a date is the next one; a day without a time begins at midnight. Raises `WrongUse` for what is no
-    time, is over, or is more than a year away.
+    A time of day without a date is the next one; a day without a time begins at midnight. A time that is left out when the
+    clocks are put forward counts as if they were not; of two that are the same, the first that is still to come is meant.
+    Raises `WrongUse` for what is no time, is over, or is more than a year away.
     """
     said = " ".join(text.lower().split())
     if span := _SPAN.fullmatch(said):
-        return _future(now + int(span[1]) * _UNITS[span[2][0]], now, text)
+        return Meant(_future(now + int(span[1]) * _UNITS[span[2][0]], now, text))
     try:
-        found = _moment(said, now.astimezone(zone), zone)
+        found = _moment(said, now.astimezone(zone))
     except (ValueError, OverflowError):
         found = None
     if found is None:
         raise WrongUse(f"{text[:60]!r} is no time that I understand; nothing was done.", hint=EXAMPLES)
-    return _future(found, now, text)
+    return Meant(_future(found.astimezone(UTC), now, text), _changed_clocks(found))
 
 
-def _moment(said: str, here: datetime, zone: ZoneInfo) -> datetime | None:
+def in_words(at: datetime, zone: ZoneInfo) -> str:
+    """Say a moment with its zone: ``Wednesday 25 November 2026, 06:00 CET (Europe/Berlin)``."""
+    here = at.astimezone(zone)
+    return f"{here:%A} {here.day} {here:%B %Y, %H:%M %Z} ({zone.key})"
+
+
+def _moment(said: str, here: datetime) -> datetime | None:
     if re.match(r"\d{4}-\d{2}-\d{2}", said):
         whole = datetime.fromisoformat(said)
-        return whole if whole.tzinfo else whole.replace(tzinfo=zone)
+        return whole if whole.tzinfo else _on(whole.date(), whole.time(), here)
     first, _, rest = said.partition(" ")
     if (day := _day(first, here)) is not None:
         at = _clock(rest.removeprefix("at ")) if rest else time(0)
         if at is None:
             return None
-        meant = datetime.combine(day, at, zone)
-        over = meant <= here and first not in {"today", "tomorrow"}
-        return datetime.combine(day + timedelta(days=7), at, zone) if over else meant
+        found = _on(day, at, here)
+        over = _over(found, here) and first not in {"today", "tomorrow"}
+        return _on(day + timedelta(days=7), at, here) if over else found
     at = _clock(said.removeprefix("at "))
     if at is None or (":" not in said and not said.endswith(("am", "pm"))):
         return None
-    meant = datetime.combine(here.date(), at, zone)
-    return meant if meant > here else datetime.combine(here.date() + timedelta(days=1), at, zone)
+    found = _on(here.date(), at, here)
+    return _on(here.date() + timedelta(days=1), at, here) if _over(found, here) else found
+
+
+def _on(day: date, at: time, here: datetime) -> datetime:
+    """Return that time of that day; where it comes twice, the first that is still to come."""
+    first = datetime.combine(day, at, here.tzinfo)
+    second = first.replace(fold=1)
+    return second if _over(first, here) and not _over(second, here) else first
+
+
+def _over(found: datetime, here: datetime) -> bool:
+    return found.astimezone(UTC) <= here.astimezone(UTC)  # in one zone Python compares what the clocks show
+
+
+def _changed_clocks(found: datetime) -> str:
+    """Say what was taken where the clocks are changed; ``found`` is what was typed, on the clocks of its zone."""
+    if found.utcoffset() == found.replace(fold=1 - found.fold).utcoffset():
+        return ""
+    real = found.astimezone(UTC).astimezone(found.tzinfo)
+    if real.replace(tzinfo=None) != found.replace(tzinfo=None):
+        return (
+            f"{found:%H:%M} does not exist on that day, because the clocks are put forward: {real:%H:%M %Z} is meant."
+        )
+    which = "second" if found.fold else "first"
+    return f"{found:%H:%M} comes twice on that day, because the clocks are put back: the {which}, {real:%H:%M %Z}, is meant."
 
 
 def _day(word: str, here: datetime) -> date | None:
