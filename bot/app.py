@@ -26,6 +26,7 @@ from bot.engine.authors import Authors
 from bot.engine.clock import SystemClock
 from bot.engine.desk import Desk
 from bot.engine.freezes import Freezes
+from bot.engine.lock_queue import LockQueue
 from bot.engine.narrator import Narrator
 from bot.engine.office_service import Area as OfficeArea
 from bot.engine.office_service import OfficeService
@@ -67,7 +68,7 @@ if TYPE_CHECKING:
     from bot.ports import Announcements, AuthorQuestions, Clock
     from bot.settings import EnvironmentSettings, Settings
 
-REMINDERS = 60.0  # seconds between two looks at what is due
+REMINDERS, QUEUE = 60.0, 2.0  # seconds between two looks at what is due, and at who may have an environment
 _log = structlog.get_logger()
 
 
@@ -202,6 +203,7 @@ async def engine_of(
         name: _office_area(name, settings.environments[name], environment, ports, registry)
         for name, (environment, ports) in areas.items()
     }
+    queue = LockQueue(store, outbox, clock, timedelta(seconds=settings.locks.claim))
     office = OfficeService(
         settings=settings,
         desk=desk,
@@ -210,6 +212,7 @@ async def engine_of(
         freezes=freezes,
         authors=authors,
         clock=clock,
+        queue=queue,
     )
     runner = Runner(ledger, registry=registry, areas=driven, clock=clock, bell=desk.bell, lease=lease)
     people = People(settings.people)
@@ -220,7 +223,8 @@ async def engine_of(
         channel=settings.slack.channel,
         approvers=lambda role: [one.slack for one in people.with_role(role)],
     )
-    return Engine(desk, runner, narrator, office, outbox, Scheduler([Chore("reminders", REMINDERS, authors.remind)]))
+    chores = [Chore("reminders", REMINDERS, authors.remind), Chore("queue", QUEUE, queue.turn)]
+    return Engine(desk, runner, narrator, office, outbox, Scheduler(chores))
 
 
 def reminding(settings: Settings) -> Reminding:

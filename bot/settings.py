@@ -24,6 +24,7 @@ from bot.settings_parts import (
     FreezeSettings,
     HostSettings,
     HttpSettings,
+    LockSettings,
     Name,
     Part,
     RepositorySettings,
@@ -51,6 +52,7 @@ __all__ = [
     "GroupSettings",
     "HostSettings",
     "HttpSettings",
+    "LockSettings",
     "Name",
     "Part",
     "PersonSettings",
@@ -110,6 +112,7 @@ class Settings(BaseSettings):
     people: tuple[PersonSettings, ...] = ()
     timezone: str = Field("Europe/Berlin", description="IANA name: on whose clocks typed times and freezes are meant")
     authors: AuthorSettings = AuthorSettings()
+    locks: LockSettings = LockSettings()
     groups: tuple[GroupSettings, ...] = Field((), description="roles by Slack's user groups; needs usergroups:read")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 

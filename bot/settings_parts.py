@@ -194,6 +194,17 @@ class FreezeSettings(Part):
         return Weekly(self.days, begins, ends, zone, self.reason)
 
 
+class LockSettings(Part):
+    """The lock of an environment, and those who wait for it."""
+
+    claim: float = Field(300, ge=30, description="seconds that a free environment is kept for who is next in line")
+    remind: float = Field(
+        14400,
+        ge=0,
+        description="seconds until the owner of a lock without a release is asked whether it is needed; doubled each time; 0: never",
+    )
+
+
 class ApprovalSettings(Part):
     """What the environment lets a checklist and an admin do with approvals."""
 

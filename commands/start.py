@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
-from bot.domain.errors import Conflict, ReleaseError, WrongUse
+from bot.domain.errors import Held, ReleaseError, WrongUse
 from bot.domain.version import Bump, Version, accept
 from bot.slack.router import Click, Command, CommandContext, Form, options
 from bot.views import ids, lists, plan
@@ -192,14 +192,16 @@ async def _free(ctx: CommandContext, environment: str) -> None:
     await ctx.office.freezes.demand_open_now(environment)
     for one in await ctx.office.desk.active():
         if one.environment == environment:
-            raise Conflict(
+            raise Held(
                 f"{one.plan.version} ({one.id}) is being released to {environment} already; nothing was started.",
+                environment=environment,
                 hint="/release status",
             )
     lock = await ctx.office.desk.lock_of(environment)
     if lock and lock.owner != ctx.person.slack:
-        raise Conflict(
+        raise Held(
             f"{environment} is locked by {person_name(ctx, lock.owner)}: {lock.reason}. Nothing was started.",
+            environment=environment,
             hint=f"ask them, or an admin, for /release unlock {environment}",
         )
 

@@ -14,7 +14,8 @@ async def status(ctx: CommandContext, args: tuple[str, ...]) -> None:
     no_more(words, "status [ENVIRONMENT]")
     desk = ctx.office.desk
     release = next((one for one in await desk.active() if one.environment == environment), None)
-    await answer(ctx, lists.status(environment, release, await desk.lock_of(environment)))
+    line = await ctx.office.queue.line(environment)
+    await answer(ctx, lists.status(environment, release, await desk.lock_of(environment), line=line))
 
 
 COMMAND = Command(

@@ -4,6 +4,7 @@
   * WrongUse            the request makes no sense as typed
   * NotAllowed          the person may not do this, or not here
   * Conflict            somebody or something else is in the way (lock, freeze, a decision already taken)
+    * Held              somebody has the environment: who asks may be told when it is free
   * Refused             going on would be unsafe; the world was looked at and says no
   * Unavailable         a system outside does not answer
     * HostUnreachable   a server does not answer, or does not accept us
@@ -37,6 +38,14 @@ class NotAllowed(ReleaseError):
 
 class Conflict(ReleaseError):
     """Somebody or something else is in the way: a lock, a freeze, a decision already taken."""
+
+
+class Held(Conflict):
+    """Somebody has the environment, or comes first: who asks may be told when it is free."""
+
+    def __init__(self, message: str, *, environment: str, hint: str = "", changed: str = "") -> None:
+        super().__init__(message, hint=hint, changed=changed)
+        self.environment = environment
 
 
 class Refused(ReleaseError):

@@ -83,7 +83,7 @@ async def take_over(
     if lock is not None and lock.release == old.number:
         lock.release, lock.reason = new.number, f"rollback of {name_of(old.number)} to {plan.version}"
     else:
-        await locks.borrow(session, plan, new.number, by=by, now=now)
+        await locks.borrow(session, plan, new.number, by=by, now=now, urgent=True)
     if old.state not in FINISHED:
         old.state = move_release(ReleaseState(old.state), ReleaseState.ABORTED)
         old.finished_at, old.lease_owner, old.lease_until = now, "", None

@@ -211,6 +211,18 @@ class Desk(Looking):
         self.bell.ring()
         return view
 
+    async def take_over(
+        self, environment: str, /, *, by: Person, reason: str, seen: tuple[str, datetime], source: str = ""
+    ) -> LockView:
+        """Make somebody else's lock an admin's own; see `bot.engine.locks.take_over`."""
+        async with self._store.writing() as session:
+            row = await locks.take_over(session, environment, by=by, reason=reason, seen=seen, now=self._clock.now())
+            said = {"environment": environment, "reason": reason, "from": seen[0], "held_since": seen[1].isoformat()}
+            await self._event(session, None, "lock.taken_over", by=by.slack, source=source, data=said)
+            view = readings.lock_view(row)
+        self.bell.ring()
+        return view
+
     async def unlock(self, environment: str, /, *, by: Person, source: str = "") -> None:
         """Take a lock away. Raises `NotAllowed` for somebody else's, `Conflict` where there is none or a release has it."""
         async with self._store.writing() as session:

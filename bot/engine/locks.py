@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.dialects import postgresql, sqlite
 
-from bot.domain.errors import Conflict, NotAllowed
+from bot.domain.errors import Conflict, Held, NotAllowed, WrongUse
+from bot.engine import waits
 from bot.engine.readings import name_of
 from bot.engine.tables import LockRow
 
@@ -20,16 +21,22 @@ if TYPE_CHECKING:
     from bot.engine.tables import ReleaseRow
 
 
-async def borrow(session: AsyncSession, plan: Plan, number: int, *, by: str, now: datetime) -> None:
-    """Take the environment for a release; raises `Conflict` naming who has it. A person's own lock is lent to it."""
-    row = await _take(session, plan.environment, owner=by, reason=f"release {plan.version}", now=now, by_hand=False)
+async def borrow(
+    session: AsyncSession, plan: Plan, number: int, *, by: str, now: datetime, urgent: bool = False
+) -> None:
+    """Take the environment for a release; raises `Held` naming who has it. A person's own lock is lent to it.
+
+    What is ``urgent`` (a rollback) waits behind nobody.
+    """
+    reason = f"release {plan.version}"
+    row = await _take(session, plan.environment, owner=by, reason=reason, now=now, by_hand=False, urgent=urgent)
     if row.owner != by or row.release is not None:
         raise held(row)
     row.release = number
 
 
 async def take(session: AsyncSession, environment: str, *, by: Person, reason: str, now: datetime) -> LockRow:
-    """Lock an environment by hand; raises `Conflict` naming who has it. One's own lock gets the new reason."""
+    """Lock an environment by hand; raises `Held` naming who has it. One's own lock gets the new reason."""
     row = await _take(session, environment, owner=by.slack, reason=reason, now=now, by_hand=True)
     if row.owner != by.slack:
         raise held(row)
@@ -52,6 +59,45 @@ async def give_up(session: AsyncSession, environment: str, *, by: Person) -> Non
     await session.delete(row)
 
 
+async def take_over(
+    session: AsyncSession, environment: str, *, by: Person, reason: str, seen: tuple[str, datetime], now: datetime
+) -> LockRow:
+    """Make somebody else's lock an admin's own. ``seen``: the owner, and since when, that the admin was shown.
+
+    Raises `NotAllowed` for who is no admin, `WrongUse` without a reason, `Conflict` for what a release has, or what has changed.
+    """
+    if "admin" not in by.roles:
+        raise NotAllowed("Only an admin takes a lock over; nothing was done.", hint="ask its owner, or an admin")
+    if not reason.strip():
+        raise WrongUse(
+            "Taking a lock over needs a reason; nothing was done.", hint=f"/release unlock --take {environment} REASON"
+        )
+    row = await session.get(LockRow, environment, with_for_update=True, populate_existing=True)
+    demand_takeable(environment, None if row is None else (row.owner, row.release), by=by.slack)
+    if row is None or (row.owner, row.since) != seen:
+        raise Conflict(
+            f"{environment} has changed hands since you were shown its lock; nothing was done.",
+            hint=f"/release lock {environment} shows who has it",
+        )
+    row.owner, row.reason, row.since, row.by_hand = by.slack, reason, now, True
+    return row
+
+
+def demand_takeable(environment: str, held: tuple[str, int | None] | None, *, by: str) -> None:
+    """Raise `Conflict` unless there is a lock of somebody else's, by hand; ``held`` is its owner and the release that has it."""
+    if held is None:
+        raise Conflict(f"{environment} is not locked; nothing was done.", hint=f"/release lock {environment} REASON")
+    owner, release = held
+    if release is not None:
+        name = name_of(release)
+        raise Conflict(
+            f"{name} holds {environment}, and a release's own lock is never taken from under it; nothing was done.",
+            hint=f"/release pause {name}, then /release rollback {name} or /release abort {name} REASON: the lock goes with it",
+        )
+    if owner == by:
+        raise Conflict(f"{environment} is yours already; nothing was done.", hint=f"/release unlock {environment}")
+
+
 async def give_back(session: AsyncSession, release: ReleaseRow) -> None:
     """Give the environment back; a person's own lock, which the release had borrowed, stays."""
     row = await session.get(LockRow, release.environment, with_for_update=True)
@@ -64,26 +110,44 @@ async def give_back(session: AsyncSession, release: ReleaseRow) -> None:
 
 
 async def _take(
-    session: AsyncSession, environment: str, *, owner: str, reason: str, now: datetime, by_hand: bool
+    session: AsyncSession,
+    environment: str,
+    *,
+    owner: str,
+    reason: str,
+    now: datetime,
+    by_hand: bool,
+    urgent: bool = False,
 ) -> LockRow:
-    """Insert the row unless somebody has it, and return the one that is there, locked: of two at once one is first."""
+    """Insert the row unless somebody has it, and return the one that is there, locked: of two at once one is first.
+
+    A free environment that others wait for is theirs first.
+    """
     insert: Any = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
     new = insert(LockRow).values(environment=environment, owner=owner, reason=reason, since=now, by_hand=by_hand)
-    await session.execute(new.on_conflict_do_nothing(index_elements=["environment"]))
+    made: Any = await session.execute(new.on_conflict_do_nothing(index_elements=["environment"]))
+    if made.rowcount:
+        if not urgent:
+            await waits.demand(session, environment, person=owner, now=now)
+        await waits.took(session, environment, person=owner, now=now)
     row = await session.get(LockRow, environment, with_for_update=True, populate_existing=True)
     if row is None:
         raise Conflict(f"{environment} has changed hands this moment; nothing was done.", hint="try again")
     return row
 
 
-def held(row: LockRow) -> Conflict:
+def held(row: LockRow) -> Held:
     """Say who holds the environment."""
     if row.release is not None:
-        return Conflict(
+        return Held(
             f"{row.environment} is held by {name_of(row.release)}, started by <@{row.owner}>.",
+            environment=row.environment,
             hint="/release status",
             changed="Nothing.",
         )
-    return Conflict(
-        f"{row.environment} is locked by <@{row.owner}>: {row.reason}", hint="ask them, or an admin", changed="Nothing."
+    return Held(
+        f"{row.environment} is locked by <@{row.owner}>: {row.reason}",
+        environment=row.environment,
+        hint="ask them, or an admin",
+        changed="Nothing.",
     )

@@ -82,6 +82,8 @@ class OfficeService:
     freezes: Any = None  # `bot.engine.freezes.Freezes`
     clock: Clock = field(default_factory=SystemClock)
     authors: Any = None  # `bot.engine.authors.Authors`, for commands
+    queue: Any = None  # `bot.engine.lock_queue.LockQueue`, for commands
+    reminders: Any = None  # `bot.engine.reminders.Reminders`, for commands
     _drafting: Drafting = field(default_factory=Drafting)
     reviews: Reviews = field(default_factory=Reviews)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from alembic import context
 
-import bot.engine.asking_tables  # noqa: F401  # its tables belong to the metadata
+import bot.engine.asking_tables  # its tables belong to the metadata
+import bot.engine.schedule_tables  # noqa: F401  # these as well
 from bot.engine.tables import Base
 from bot.slack.tables import metadata
 

@@ -15,12 +15,13 @@ from slack_bolt.middleware.async_middleware import AsyncMiddleware
 from slack_bolt.response import BoltResponse
 from slack_sdk.signature import SignatureVerifier
 
-from bot.domain.errors import BadSettings, Unavailable
+from bot.domain.errors import BadSettings, Held, Unavailable
 from bot.slack.context import CommandContext
 from bot.slack.envelope import Envelope, Malformed, read
-from bot.slack.intake import Intake, IntakeStore
+from bot.slack.intake import Intake, IntakeStore, sentence
 from bot.slack.socket import Socket
 from bot.slack.voice import SlackVoice
+from bot.views import locks
 from bot.views.text import own
 
 if TYPE_CHECKING:
@@ -106,6 +107,16 @@ class SlackApp:
         return BoltResponse(status=200, body="")
 
     async def _work(self, envelope: Envelope) -> None:
+        """Carry a request out. Who finds an environment taken is offered to be told when it is free."""
+        try:
+            await self._carry_out(envelope)
+        except Held as error:
+            _log.info("request_waits", id=envelope.id, environment=error.environment, why=str(error))
+            text = own(sentence(error), json.dumps(dict(envelope.body)))
+            blocks = locks.held(text, error.environment)
+            await self.voice.whisper(place=envelope.place, text=text, blocks=blocks)
+
+    async def _carry_out(self, envelope: Envelope) -> None:
         ctx = CommandContext(
             person=await self._people.person(envelope.user),
             place=envelope.place,

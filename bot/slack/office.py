@@ -29,6 +29,14 @@ class Office(ReleaseOffice, Protocol):
         """Windows in which no release starts (`bot.engine.freezes.Freezes`)."""
 
     @property
+    def queue(self) -> Any:
+        """Who waits for an environment (`bot.engine.lock_queue.LockQueue`)."""
+
+    @property
+    def reminders(self) -> Any:
+        """Reminders of what waits for people (`bot.engine.reminders.Reminders`)."""
+
+    @property
     def clock(self) -> Clock:
         """The time."""
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from bot.domain.release import ReleaseState
 from bot.views import kit
 from bot.views.dashboard import headline, note, title
+from bot.views.locks import queue_lines
 from bot.views.plan import override_line
 from bot.views.states import RELEASE, STEP
 from bot.views.text import by_hand, code, count, duration, escape, listing, mention, when
@@ -18,18 +19,27 @@ if TYPE_CHECKING:
 
     from bot.domain.approval import Delegation
     from bot.domain.errors import ReleaseError
+    from bot.domain.queue import Waiting
     from bot.domain.readmodel import Decided, LockView, Person, ReleaseView
 
 
-def status(environment: str, release: ReleaseView | None, lock: LockView | None, permalink: str = "") -> kit.Message:
+def status(
+    environment: str,
+    release: ReleaseView | None,
+    lock: LockView | None,
+    permalink: str = "",
+    *,
+    line: Sequence[Waiting] = (),
+) -> kit.Message:
     """Say what runs in an environment, who holds it, and where to look; one step's commands are shown in full."""
     if release is None:
         text = f"Nothing is being released to {escape(environment)}."
         tail = f"See what would ship: {code('/release review')}. What was released: {code('/release history')}."
-        return kit.message(text, [kit.section(f"*{text}*\n{tail}"), *_lock_line(lock)])
+        return kit.message(text, [kit.section(f"*{text}*\n{tail}"), *_lock_line(lock), *queue_lines(line)])
     head = f"*{escape(title(release))}*"
     where = f"\n<{permalink}|Open the dashboard>" if permalink.startswith("http") else ""
-    blocks: list[Block] = [kit.section(f"{head}\n{headline(release)}{where}"), *_current(release), *_lock_line(lock)]
+    held = [*_lock_line(lock), *queue_lines(line)]
+    blocks: list[Block] = [kit.section(f"{head}\n{headline(release)}{where}"), *_current(release), *held]
     return kit.message(f"{escape(title(release))}. {headline(release)}", blocks)
 
 

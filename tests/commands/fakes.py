@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
     from bot.domain.plan import Plan
+    from bot.domain.queue import Waiting
     from bot.domain.report import PreparedPlan, ReviewReport
     from bot.domain.review import Review
     from bot.engine.office import Tell
@@ -158,6 +159,14 @@ class Freezes:
 
 
 @dataclass
+class Queue:
+    """Nobody waits (`tests/commands/test_locks.py` has a real one)."""
+
+    async def line(self, environment: str) -> Sequence[Waiting]:
+        return ()
+
+
+@dataclass
 class Office:
     """Reviews and plans from examples."""
 
@@ -165,6 +174,7 @@ class Office:
     settings: Settings = SETTINGS
     freezes: Freezes = field(default_factory=Freezes)
     clock: Clock = field(default_factory=Clock)
+    queue: Any = field(default_factory=Queue)
     commands: Sequence[Any] = ()
     report: ReviewReport = field(default_factory=worlds.report)
     prepared: PreparedPlan = field(default_factory=worlds.prepared)

@@ -509,8 +509,10 @@ async def test_history_lists_or_teaches(world: World) -> None:
     assert (await refused(world, "history many")).hint
 
 
-async def test_lock_needs_a_reason_and_is_told_to_everybody(world: World) -> None:
-    assert "needs a reason" in (await refused(world, "lock")).message
+async def test_a_lock_has_a_reason_and_is_told_to_everybody(world: World) -> None:
+    await world.type("lock")
+    assert "prod is free" in world.voice.whispers[-1], "without a reason nothing is locked"
+    assert not world.desk.locks
     await world.type("lock prod Database is being moved")
     assert "Database is being moved" in next(iter(world.voice.said.values()))
     await world.type("unlock")
@@ -557,7 +559,7 @@ async def test_every_action_id_and_form_that_views_make_has_a_handler(world: Wor
     actions = {one for command in world.office.commands for one in command.buttons}
     views = {one for command in world.office.commands for one in command.views}
     named = {value for name, value in vars(ids).items() if name.isupper() and isinstance(value, str)}
-    forms = {ids.PREVIEW_FORM, ids.SKIP_FORM, ids.ABORT_FORM, ids.ROLL_BACK_FORM, ids.ASK_FORM}
+    forms = {ids.PREVIEW_FORM, ids.SKIP_FORM, ids.ABORT_FORM, ids.ROLL_BACK_FORM, ids.ASK_FORM, ids.TAKE_OVER_FORM}
     assert {one.partition(":")[0] for one in named if ":" in one} <= actions
     assert forms | {f"{ids.QUESTION_FORM}{one}" for one in ids.FORMS} == views
 

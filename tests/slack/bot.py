@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 from pydantic import SecretStr
 
-from bot.domain.errors import Conflict
+from bot.domain.errors import Conflict, Held
 from bot.settings import GroupSettings, PersonSettings, SlackSettings
 from bot.slack.api import web_client
 from bot.slack.app import EVENTS_PATH, SlackApp
@@ -112,6 +112,10 @@ async def _boom(ctx: CommandContext, args: tuple[str, ...]) -> None:
     raise RuntimeError("secret detail")
 
 
+async def _taken(ctx: CommandContext, args: tuple[str, ...]) -> None:
+    raise Held("prod is locked by <@U02APP>: import <!channel>", environment="prod", hint="ask them")
+
+
 async def _help(ctx: CommandContext, args: tuple[str, ...]) -> None:
     await ctx.reply("\n".join(one.name for one in ctx.office.commands))
 
@@ -129,6 +133,7 @@ COMMANDS = (
     ),
     Command("edit", "Edit.", _edit, role="releaser", views={"notes": _save}, checks={"notes": _check}),
     Command("boom", "Break.", _boom),
+    Command("taken", "Be held up.", _taken),
     Command("help", "Help.", _help, role="", anywhere=True),
 )
 

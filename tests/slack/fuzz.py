@@ -44,11 +44,17 @@ ACTIONS = (
         ids.REVIEW_ASK,
         ids.ASK_NOTHING,
         ids.ASK_YES,
+        ids.LOCK_WAIT,
+        ids.LOCK_LEAVE,
+        ids.LOCK_TAKE,
+        ids.LOCK_LET_GO,
+        ids.LOCK_KEEP,
+        ids.LOCK_FREE,
     ),
     *(f"{ids.PEOPLE_WHO}x", f"{ids.PEOPLE_ELSE}x"),
 )
 CALLBACKS = (
-    *(ids.PREVIEW_FORM, ids.SKIP_FORM, ids.ABORT_FORM, ids.ASK_FORM, ids.ROLL_BACK_FORM),
+    *(ids.PREVIEW_FORM, ids.SKIP_FORM, ids.ABORT_FORM, ids.ASK_FORM, ids.ROLL_BACK_FORM, ids.TAKE_OVER_FORM),
     *(f"{ids.QUESTION_FORM}{one}" for one in ids.FORMS),
 )
 BLOCKS = (*(ids.VERSION, "notes", "task-0", "bug-0", "left-out-0", ids.REASON, ids.TYPED, ids.WHAT, ids.WHEN, ids.HOW),)
@@ -227,6 +233,11 @@ class Fuzz:
             found = {
                 "environment": self._pick(("prod",)), "version": self._pick(("", "1.9.10", "9.9.9"), 0.3), "seen": "",
                 "strategy": self._pick(("", "in_place"), 0.2), "only": [self._pick(("sm-api",), 0.5)], "base": self._pick(("", "1.9.9")),
+            }  # fmt: skip
+        if name.startswith("lock"):
+            found = {
+                "environment": self._pick(("prod",)), "wait": self.random.randint(0, 9), "owner": "U01REL",
+                "since": self._pick(("2026-11-24T12:00:00+00:00",)), "key": self._pick(("", "lock-needed-x"), 0),
             }  # fmt: skip
         if name == "router_open":
             return f"{self._pick(self.commands)} {self.text()}"

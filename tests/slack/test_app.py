@@ -96,6 +96,20 @@ async def test_every_click_is_answered_also_one_whose_handler_says_nothing_or_is
         await until(lambda: "older version" in whispers(slack)[-1])
 
 
+async def test_who_finds_an_environment_taken_is_offered_to_be_told_when_it_is_free(
+    slack: StrictSlack, mode: str
+) -> None:
+    async with running_bot(slack, mode=mode) as bot:
+        await slack.command("U01REL", "taken", channel=CHANNEL)
+        await until(lambda: whispers(slack))
+        await until(lambda: bot.requests.done)
+    (said,) = [one for one in slack.whispers if one["user"] == "U01REL"]
+    assert said["text"] == "prod is locked by <@U02APP>: import &lt;!channel&gt;\n→ ask them"
+    (button,) = said["blocks"][1]["elements"]
+    assert (button["action_id"], button["value"]) == ("lock:wait", '{"environment":"prod"}')
+    assert slack.refused == []
+
+
 @pytest.mark.parametrize(
     ("asked", "says"),
     [

@@ -42,6 +42,7 @@ from bot.engine.authors import Authors
 from bot.engine.clock import SystemClock
 from bot.engine.desk import Desk
 from bot.engine.freezes import Freezes
+from bot.engine.lock_queue import LockQueue
 from bot.engine.narrator import Narrator
 from bot.engine.office_service import Area as OfficeArea
 from bot.engine.office_service import OfficeService
@@ -145,7 +146,9 @@ class Bot:
             self.origin.commit(f"change-{fuzz.number}")
             self.origin("push", "--quiet", "origin", "master")
             self.world.green(self.origin.head("master"))
-            with contextlib.suppress(ReleaseError):  # somebody of the cases has locked prod
+            for one in await self.office.queue.line("prod"):  # somebody of the cases waits for prod
+                await self.office.queue.leave(one.id, by=ADMIN)
+            with contextlib.suppress(ReleaseError):  # or has locked it
                 await self.desk.unlock("prod", by=ADMIN)
             for freeze in await self.office.freezes.current("prod"):
                 await self.office.freezes.lift("prod", number=freeze.id, by=ADMIN, reason="for the next release")
@@ -217,6 +220,7 @@ async def whole_bot(slack: StrictSlack, folder: Path, log: io.StringIO) -> Async
             AuthorDesk(store, clock=clock), SlackDirectory(client, clock), outbox, chosen.people, clock, remind
         )
         office = OfficeService(chosen, desk, router.commands, {"prod": area}, freezes, clock, asking)
+        office.queue = LockQueue(store, outbox, clock, dt.timedelta(minutes=5))
         ledger = Ledger(store, clock=clock, owner="fuzzed", lease=30, bell=desk.bell)
         runner = Runner(
             ledger,
