@@ -32,6 +32,7 @@ from bot.engine.office_service import Area as OfficeArea
 from bot.engine.office_service import OfficeService
 from bot.engine.records import Ledger
 from bot.engine.runner import Area, Runner
+from bot.engine.schedule import Schedule
 from bot.engine.step import StepEnvironment
 from bot.engine.store import Store
 from bot.engine.watch import Watch
@@ -68,7 +69,7 @@ if TYPE_CHECKING:
     from bot.ports import Announcements, AuthorQuestions, Clock
     from bot.settings import EnvironmentSettings, Settings
 
-REMINDERS, QUEUE = 60.0, 2.0  # seconds between two looks at what is due, and at who may have an environment
+REMINDERS, SOON = 60.0, 2.0  # seconds between two looks at what is due some day, and at what people wait for
 _log = structlog.get_logger()
 
 
@@ -108,8 +109,17 @@ async def _serve(settings: Settings, store: Store, clock: Clock, stop: asyncio.E
     messages = SqlMessages(store, clock=clock, process=process, held=held)
     outbox = Outbox(messages, Sender(client, clock=clock), channel=slack.channel, clock=clock)
     router = Router.discover(commands, channel=slack.channel)
+    people = People(settings.people, settings.groups, members=SlackGroups(client))
     engine = await engine_of(
-        settings, store, outbox, router, SlackDirectory(client, clock), clock=clock, process=process, stack=stack
+        settings,
+        store,
+        outbox,
+        router,
+        SlackDirectory(client, clock),
+        people=people,
+        clock=clock,
+        process=process,
+        stack=stack,
     )
     app = SlackApp(
         settings=slack,
@@ -119,7 +129,7 @@ async def _serve(settings: Settings, store: Store, clock: Clock, stop: asyncio.E
         ),
         outbox=outbox,
         router=router,
-        people=People(settings.people, settings.groups, members=SlackGroups(client)),
+        people=people,
         office=engine.office,
     )
     served = http.application(
@@ -171,6 +181,7 @@ async def engine_of(
     router: Router,
     directory: Directory,
     *,
+    people: People,
     clock: Clock,
     process: str,
     stack: AsyncExitStack,
@@ -215,7 +226,16 @@ async def engine_of(
         queue=queue,
     )
     runner = Runner(ledger, registry=registry, areas=driven, clock=clock, bell=desk.bell, lease=lease)
-    people = People(settings.people)
+    office.schedule = Schedule(
+        store,
+        desk,
+        outbox,
+        clock,
+        plan=office.plan,
+        person=people.person,
+        before=timedelta(seconds=settings.schedule.remind_before),
+        grace=timedelta(seconds=settings.schedule.grace),
+    )
     narrator = Narrator(
         ledger=desk,
         outbox=outbox,
@@ -223,7 +243,11 @@ async def engine_of(
         channel=settings.slack.channel,
         approvers=lambda role: [one.slack for one in people.with_role(role)],
     )
-    chores = [Chore("reminders", REMINDERS, authors.remind), Chore("queue", QUEUE, queue.turn)]
+    chores = [
+        Chore("reminders", REMINDERS, authors.remind),
+        Chore("queue", SOON, queue.turn),
+        Chore("schedule", SOON, office.schedule.turn),
+    ]
     return Engine(desk, runner, narrator, office, outbox, Scheduler(chores))
 
 

@@ -29,6 +29,7 @@ from bot.settings_parts import (
     Part,
     RepositorySettings,
     Role,
+    ScheduleSettings,
     ServerSettings,
     SiteSettings,
     SlackSettings,
@@ -58,6 +59,7 @@ __all__ = [
     "PersonSettings",
     "RepositorySettings",
     "Role",
+    "ScheduleSettings",
     "ServerSettings",
     "Settings",
     "SiteSettings",
@@ -113,6 +115,7 @@ class Settings(BaseSettings):
     timezone: str = Field("Europe/Berlin", description="IANA name: on whose clocks typed times and freezes are meant")
     authors: AuthorSettings = AuthorSettings()
     locks: LockSettings = LockSettings()
+    schedule: ScheduleSettings = ScheduleSettings()
     groups: tuple[GroupSettings, ...] = Field((), description="roles by Slack's user groups; needs usergroups:read")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 

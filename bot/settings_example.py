@@ -60,6 +60,10 @@ environments:
 authors:                            # reminders of questions that authors have not answered
   remind_at: "10:00"
 
+schedule:                           # starts at a time: /release start --at
+  remind_before: 900                # seconds before it
+  grace: 600                        # seconds in which a missed one still begins; later the bot asks
+
 people:                             # who is not listed may do nothing
   - {slack: U0123456789, name: Ada, roles: [releaser, approver], github: ada}
   - {slack: U0123456790, name: Grace, roles: [admin], github: grace}

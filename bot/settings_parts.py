@@ -205,6 +205,19 @@ class LockSettings(Part):
     )
 
 
+class ScheduleSettings(Part):
+    """Releases that begin at a time."""
+
+    remind_before: float = Field(
+        900, ge=0, description="seconds before a scheduled start at which whoever scheduled it is reminded; 0: never"
+    )
+    grace: float = Field(
+        600,
+        ge=5,
+        description="seconds after its time in which a start that was missed still begins; later the bot asks",
+    )
+
+
 class ApprovalSettings(Part):
     """What the environment lets a checklist and an admin do with approvals."""
 

@@ -6,11 +6,13 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from bot.domain.errors import Held, ReleaseError, WrongUse
+from bot.domain.schedule import Ticket
 from bot.domain.version import Bump, Version, accept
 from bot.slack.router import Click, Command, CommandContext, Form, options
 from bot.views import ids, lists, plan
 from bot.views.text import shorten
-from commands.common import answer, environment_first, no_more, person_name, unpacked
+from commands import scheduling
+from commands.common import answer, environment_first, no_more, number, person_name, unpacked
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from bot.domain.plan import Plan
     from bot.domain.report import PreparedPlan
 
-USAGE = "start [ENVIRONMENT] [--hotfix] [--only TAG,…] [--strategy NAME --because REASON] [--version X.Y.Z|minor|major]"
+USAGE = "start [ENVIRONMENT] [--hotfix] [--only TAG,…] [--strategy NAME --because REASON] [--version X.Y.Z|minor|major] [--at TIME]"
 REASON, IN_BUTTONS = 500, 200  # characters: the value of a button holds 2,000 of JSON
 CHANGED = "What would be released has changed since you saw the plan, so nothing was started. This is the plan now:"
 
@@ -35,6 +37,10 @@ class Request:
     version: str = ""
     seen: str = ""
     key: str = ""  # of the preview message, where it is one
+    at: str = ""  # ISO: when it is to begin; empty for now
+    zone: str = ""  # on whose clocks that was typed
+    note: str = ""  # what was taken where the clocks are changed
+    ticket: int = 0  # the scheduled start that is begun by hand
 
     @classmethod
     def read(cls, values: Mapping[str, object]) -> Request:
@@ -49,6 +55,10 @@ class Request:
             version=str(values.get("version", "")),
             seen=str(values.get("seen", "")),
             key=str(values.get("key", "")),
+            at=str(values.get("at", "")),
+            zone=str(values.get("zone", "")),
+            note=str(values.get("note", "")),
+            ticket=number(values.get("ticket")),
         )
 
 
@@ -58,8 +68,11 @@ async def start(ctx: CommandContext, args: tuple[str, ...]) -> None:
     The commit is pinned when you confirm: what is merged later is not released. --hotfix takes the tip of release.
     --only deploys some services, and the release is recorded as partial. --version raises more than the last number.
     Another strategy than the review recommends needs a reason: --because "…", which dashboard and history show.
+    --at schedules it, on your own clocks: 18:30, tomorrow 7am, fri 6:00, 2026-11-25 06:00. When the time comes everything is
+    looked at again; if anything that you confirmed is no longer so, you are asked instead.
     """
-    given = options(args, switches=("hotfix",), values=("only", "strategy", "because", "env", "version"))
+    values = ("only", "strategy", "because", "env", "version")
+    given = options(args, switches=("hotfix",), values=values, phrases=("at",))
     environment, words = environment_first(ctx, given.words, given.values.get("env", ""))
     no_more(words, USAGE)
     version = given.values.get("version", "")
@@ -71,12 +84,14 @@ async def start(ctx: CommandContext, args: tuple[str, ...]) -> None:
         because=shorten(given.values.get("because", "").strip(), IN_BUTTONS),
         version=_readable(version),
     )
+    if typed := given.values.get("at", ""):
+        request = await scheduling.timed(ctx, request, typed)
     await open_preview(ctx, request)
 
 
 async def open_preview(ctx: CommandContext, request: Request) -> None:
     """Show the plan: in a modal where Slack lets us open one, else as a message with buttons."""
-    await _free(ctx, request.environment)
+    await _free(ctx, request)
     if not ctx.trigger:
         await _preview_message(ctx, request)
         return
@@ -91,7 +106,7 @@ async def open_preview(ctx: CommandContext, request: Request) -> None:
     newest = str(prepared.newest or "")
     kept = replace(request, seen=prepared.plan.fingerprint, because="")  # the reason stands in its own field
     shown = {**asdict(kept), "newest": newest}
-    await ctx.update_modal(plan.preview_modal(prepared, shown, because=request.because))
+    await ctx.update_modal(plan.preview_modal(prepared, shown, because=request.because, at=scheduling.words(request)))
 
 
 def wrong_version(form: Form) -> Mapping[str, str]:
@@ -126,7 +141,7 @@ async def press(ctx: CommandContext, click: Click) -> None:
 
 async def _begin(ctx: CommandContext, request: Request) -> None:
     """Make the plan afresh: only the very plan that was seen is started."""
-    await _free(ctx, request.environment)
+    await _free(ctx, request)
     prepared = await _prepare(ctx, request)
     if prepared.plan.recommended and not request.because:
         raise _unreasoned(prepared.plan)
@@ -135,12 +150,16 @@ async def _begin(ctx: CommandContext, request: Request) -> None:
         await _preview_message(ctx, replace(request, key=""))
         return
     request = replace(request, version=prepared.plan.version)
+    if request.at:
+        await _close(ctx, request, await scheduling.keep(ctx, request, prepared))
+        return
     started = await ctx.office.desk.start(
         plan=prepared.plan,
         checklist=prepared.checklist,
         by=ctx.person.slack,
         channel=ctx.channel,
         source=ctx.origin,
+        scheduled=Ticket(request.ticket) if request.ticket else None,
     )
     await _close(ctx, request, f"started by <@{ctx.person.slack}> as {started.id}.")
 
@@ -174,7 +193,7 @@ async def _preview_message(ctx: CommandContext, request: Request) -> None:
         raise _unreasoned(prepared.plan)
     key = request.key or f"plan-{ctx.source}"
     shown = replace(request, key=key, version=prepared.plan.version, seen=prepared.plan.fingerprint)
-    await ctx.post(key, *plan.preview_message(prepared, asdict(shown)))
+    await ctx.post(key, *plan.preview_message(prepared, asdict(shown), at=scheduling.words(request)))
 
 
 async def _close(ctx: CommandContext, request: Request, what: str) -> None:
@@ -187,8 +206,12 @@ async def _close(ctx: CommandContext, request: Request, what: str) -> None:
         await answer(ctx, closed)
 
 
-async def _free(ctx: CommandContext, environment: str) -> None:
-    """Refuse in a freeze, and while somebody else is releasing or has locked the environment."""
+async def _free(ctx: CommandContext, request: Request) -> None:
+    """Refuse in a freeze, and while somebody else is releasing or has locked the environment; later, only in a freeze that is known."""
+    environment = request.environment
+    if request.at:
+        await ctx.office.freezes.demand_open_then(environment, scheduling.moment(request))
+        return
     await ctx.office.freezes.demand_open_now(environment)
     for one in await ctx.office.desk.active():
         if one.environment == environment:

@@ -14,8 +14,9 @@ async def status(ctx: CommandContext, args: tuple[str, ...]) -> None:
     no_more(words, "status [ENVIRONMENT]")
     desk = ctx.office.desk
     release = next((one for one in await desk.active() if one.environment == environment), None)
-    line = await ctx.office.queue.line(environment)
-    await answer(ctx, lists.status(environment, release, await desk.lock_of(environment), line=line))
+    line, later = await ctx.office.queue.line(environment), await ctx.office.schedule.open_ones(environment)
+    held = await desk.lock_of(environment)
+    await answer(ctx, lists.status(environment, release, held, line=line, scheduled=later))
 
 
 COMMAND = Command(

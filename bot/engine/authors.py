@@ -38,6 +38,9 @@ class Directory(Protocol):
     async def members(self) -> Sequence[tuple[str, str]]:
         """Return (Slack id, name) of the people here."""
 
+    async def zone(self, slack: str) -> str:
+        """Return the IANA name of somebody's time zone, empty where it is not known."""
+
 
 class Outbox(Protocol):
     """Where messages go (`bot.slack.outbox.Outbox`): put again under its key, a message is edited."""

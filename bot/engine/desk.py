@@ -18,6 +18,7 @@ from bot.engine.beginning import begin, demand_reason, take_over
 from bot.engine.bell import Bell
 from bot.engine.controls import Controls
 from bot.engine.looking import Looking
+from bot.engine.scheduled import close
 from bot.engine.standing import delegated, undelegated
 from bot.engine.tables import DecisionRow, ReleaseRow
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from bot.domain.approval import Delegation
     from bot.domain.plan import Plan
     from bot.domain.readmodel import LockView, Person, ReleaseView
+    from bot.domain.schedule import Ticket
     from bot.engine.cursors import Cursor
     from bot.engine.store import Store
     from bot.ports import Clock
@@ -61,12 +63,22 @@ class Desk(Looking):
         self.bell = Bell()
         self._controls = Controls(clock, skip_of)
 
-    async def start(self, *, plan: Plan, checklist: str, by: str, channel: str = "", source: str = "") -> ReleaseView:
+    async def start(
+        self,
+        *,
+        plan: Plan,
+        checklist: str,
+        by: str,
+        channel: str = "",
+        source: str = "",
+        scheduled: Ticket | None = None,
+    ) -> ReleaseView:
         """Confirm a plan: the release runs from now on, and holds its environment's lock.
 
         The confirmation answers the approval that the plan opens with, if it does: nobody is asked the same twice.
 
-        Raises `Conflict` naming who holds the environment, or why and until when it is frozen.
+        ``scheduled``: the start that was scheduled, which this is. Raises `Conflict` naming who holds the environment, or why
+        and until when it is frozen.
         """
         now = self._clock.now()
         async with self._store.writing() as session:
@@ -74,6 +86,9 @@ class Desk(Looking):
             row = await begin(session, plan, checklist=checklist, by=by, channel=channel, now=now, source=source)
             await locks.borrow(session, plan, row.number, by=by, now=now)
             said = {"version": plan.version, "head": plan.head, "fingerprint": plan.fingerprint}
+            if scheduled is not None:
+                await close(session, scheduled, release=row.number, by=by)
+                said["scheduled"] = f"S{scheduled.id}"
             await self._event(session, row.number, "release.started", by=by, source=source, data=said)
             number = row.number
         self.bell.ring()

@@ -42,6 +42,12 @@ class Freezes:
         async with self._store.reading() as session:
             await self._demand(session, environment)
 
+    async def demand_open_then(self, environment: str, at: datetime) -> None:
+        """Raise `Conflict` where no release may start at a time to come, as far as that is known now."""
+        async with self._store.reading() as session:
+            given = await self._current(session, environment)
+        demand_open(at, environment=environment, zone=self.zone, given=given, weekly=self.weekly(environment))
+
     async def current(self, environment: str) -> tuple[Freeze, ...]:
         """Return what is set and not over, the one that begins first in front."""
         async with self._store.reading() as session:

@@ -83,6 +83,7 @@ class OfficeService:
     clock: Clock = field(default_factory=SystemClock)
     authors: Any = None  # `bot.engine.authors.Authors`, for commands
     queue: Any = None  # `bot.engine.lock_queue.LockQueue`, for commands
+    schedule: Any = None  # `bot.engine.schedule.Schedule`, for commands
     reminders: Any = None  # `bot.engine.reminders.Reminders`, for commands
     _drafting: Drafting = field(default_factory=Drafting)
     reviews: Reviews = field(default_factory=Reviews)

@@ -51,6 +51,7 @@ class ScheduledRow(Base):
     channel: Mapped[str] = mapped_column(String(64), default="")
     made_at: Mapped[datetime]
     remind_at: Mapped[datetime | None]
+    soon: Mapped[int] = mapped_column(BigInteger, default=0)
     asked: Mapped[int] = mapped_column(default=0)
     why: Mapped[str] = mapped_column(Text, default="")
     decided_by: Mapped[str] = mapped_column(String(64), default="")
@@ -58,6 +59,7 @@ class ScheduledRow(Base):
     changed: Mapped[int] = mapped_column(default=1)
     shown: Mapped[int] = mapped_column(default=0)
     claimed_until: Mapped[datetime | None]
+    source: Mapped[str] = mapped_column(String(200), unique=True)
 
 
 class ReminderRow(Base):

@@ -22,11 +22,12 @@ _NOBODY = {"users_not_found", "user_not_found"}
 
 @dataclass(slots=True)
 class SlackDirectory:
-    """Looks people up: https://docs.slack.dev/reference/methods/users.lookupByEmail and users.list."""
+    """Looks people up: https://docs.slack.dev/reference/methods/users.lookupByEmail, users.list, users.info."""
 
     client: AsyncWebClient
     clock: Clock
     _seen: dict[str, tuple[float, str]] = field(default_factory=dict)  # e-mail → until when, Slack id
+    _zones: dict[str, tuple[float, str]] = field(default_factory=dict)  # Slack id → until when, IANA name
     _members: tuple[float, tuple[tuple[str, str], ...]] = (0.0, ())
 
     async def by_email(self, email: str) -> str:
@@ -52,6 +53,17 @@ class SlackDirectory:
             known = tuple([one async for one in self._every()])
             self._members = (self.clock.monotonic() + _KEPT, known)
         return known
+
+    async def zone(self, slack: str) -> str:
+        """Return the IANA name of somebody's time zone as their profile has it; empty where it has none. Raises as `by_email` does."""
+        until, name = self._zones.get(slack, (0.0, ""))
+        if self.clock.monotonic() < until:
+            return name
+        with told("read your time zone"):
+            user = (await self.client.users_info(user=slack))["user"]
+        name = str(user.get("tz") or "")
+        self._zones[slack] = (self.clock.monotonic() + _KEPT, name)
+        return name
 
     async def _every(self) -> AsyncIterator[tuple[str, str]]:
         cursor = ""

@@ -33,6 +33,10 @@ class Office(ReleaseOffice, Protocol):
         """Who waits for an environment (`bot.engine.lock_queue.LockQueue`)."""
 
     @property
+    def schedule(self) -> Any:
+        """Releases that begin at a time (`bot.engine.schedule.Schedule`)."""
+
+    @property
     def reminders(self) -> Any:
         """Reminders of what waits for people (`bot.engine.reminders.Reminders`)."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -70,27 +71,38 @@ class Options:
     values: Mapping[str, str] = field(default_factory=dict)
 
 
-def options(args: tuple[str, ...], *, switches: Collection[str] = (), values: Collection[str] = ()) -> Options:
+def options(
+    args: tuple[str, ...],
+    *,
+    switches: Collection[str] = (),
+    values: Collection[str] = (),
+    phrases: Collection[str] = (),
+) -> Options:
     """Sort words into ``--switch``, ``--name value`` (or ``--name=value``) and the rest; long dashes count as two.
 
-    Raises `WrongUse` for an option that is not in ``switches`` or ``values``, and for one whose value is missing.
+    A value of ``phrases`` has all words up to the next option. Raises `WrongUse` for an option that is in none of them, and
+    for one whose value is missing.
     """
     words: list[str] = []
     on: set[str] = set()
     given: dict[str, str] = {}
-    rest = iter(args)
-    for word in rest:
+    rest = deque(args)
+    while rest:
+        word = rest.popleft()
         name, sign, value = _option(word)
         if not name:
             words.append(word)
-        elif name in values:
-            given[name] = value if sign else next(rest, "")
+        elif name in values or name in phrases:
+            said = [value] if sign else []
+            while rest and ((name in phrases and not _option(rest[0])[0]) or (name in values and not said)):
+                said.append(rest.popleft())
+            given[name] = " ".join(said)
             if not given[name]:
                 raise WrongUse(f"--{name} needs a value.", hint=f"--{name}=…")
         elif name in switches and not sign:
             on.add(name)
         else:
-            known = ", ".join(f"--{one}" for one in sorted({*switches, *values})) or "none"
+            known = ", ".join(f"--{one}" for one in sorted({*switches, *values, *phrases})) or "none"
             raise WrongUse(f"I do not know the option {word}.", hint=f"Options here: {known}")
     return Options(tuple(words), frozenset(on), given)
 

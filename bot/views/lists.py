@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bot.domain.release import ReleaseState
-from bot.views import kit
+from bot.views import kit, schedule
 from bot.views.dashboard import headline, note, title
 from bot.views.locks import queue_lines
 from bot.views.plan import override_line
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from bot.domain.errors import ReleaseError
     from bot.domain.queue import Waiting
     from bot.domain.readmodel import Decided, LockView, Person, ReleaseView
+    from bot.domain.schedule import Scheduled
 
 
 def status(
@@ -30,15 +31,16 @@ def status(
     permalink: str = "",
     *,
     line: Sequence[Waiting] = (),
+    scheduled: Sequence[Scheduled] = (),
 ) -> kit.Message:
     """Say what runs in an environment, who holds it, and where to look; one step's commands are shown in full."""
+    held = [*_lock_line(lock), *queue_lines(line), *_later(scheduled)]
     if release is None:
         text = f"Nothing is being released to {escape(environment)}."
         tail = f"See what would ship: {code('/release review')}. What was released: {code('/release history')}."
-        return kit.message(text, [kit.section(f"*{text}*\n{tail}"), *_lock_line(lock), *queue_lines(line)])
+        return kit.message(text, [kit.section(f"*{text}*\n{tail}"), *held])
     head = f"*{escape(title(release))}*"
     where = f"\n<{permalink}|Open the dashboard>" if permalink.startswith("http") else ""
-    held = [*_lock_line(lock), *queue_lines(line)]
     blocks: list[Block] = [kit.section(f"{head}\n{headline(release)}{where}"), *_current(release), *held]
     return kit.message(f"{escape(title(release))}. {headline(release)}", blocks)
 
@@ -165,6 +167,12 @@ def _past(release: ReleaseView) -> str:
         f"*{escape(plan.version)}*{extra} {RELEASE[release.state]} · {when(release.created_at)}{took}{down} · "
         f"{mention(release.started_by)} · {code(release.id)}{why}{override}"
     )
+
+
+def _later(scheduled: Sequence[Scheduled]) -> list[Block]:
+    rows = [schedule.line(one) for one in scheduled[:5]]
+    more = [f"… and {len(scheduled) - 5} more"] if scheduled[5:] else []
+    return [kit.context("\n".join(["Scheduled:", *rows, *more]))] if rows else []
 
 
 def _lock_line(lock: LockView | None) -> list[Block]:

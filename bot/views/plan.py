@@ -25,13 +25,17 @@ _SIGNS = 5
 _WHO = {StepKind.MANUAL: "you do it and confirm", StepKind.APPROVAL: "you approve"}
 
 
-def preview_modal(prepared: PreparedPlan, metadata: Mapping[str, object], *, because: str = "") -> dict[str, Any]:
+def preview_modal(
+    prepared: PreparedPlan, metadata: Mapping[str, object], *, because: str = "", at: str = ""
+) -> dict[str, Any]:
     """Ask for the confirmation of a plan; the version may be edited (block ``version``).
 
-    Where another strategy was chosen than the review recommends, the reason is asked for (block ``reason``).
+    Where another strategy was chosen than the review recommends, the reason is asked for (block ``reason``). ``at`` (mrkdwn)
+    says when a scheduled release begins.
     """
     plan = prepared.plan
     blocks: list[Block] = [
+        *_at(at),
         *_override(plan, because),
         kit.section("\n".join(_facts(plan))),
         *kit.lines(list(_versions(prepared)), room=1800),
@@ -47,10 +51,14 @@ def preview_modal(prepared: PreparedPlan, metadata: Mapping[str, object], *, bec
     return kit.modal(
         callback=ids.PREVIEW_FORM,
         title=f"Release to {plan.environment}",
-        submit="Start the release",
+        submit="Schedule it" if at else "Start the release",
         blocks=blocks,
         metadata=metadata,
     )
+
+
+def _at(words: str) -> list[Block]:
+    return [kit.section(f"*Begins by itself* {words}")] if words else []
 
 
 def _override(plan: Plan, because: str) -> list[Block]:
@@ -77,17 +85,18 @@ def refused_modal(message: str, hint: str) -> dict[str, Any]:
     )
 
 
-def preview_message(prepared: PreparedPlan, value: Mapping[str, object]) -> kit.Message:
+def preview_message(prepared: PreparedPlan, value: Mapping[str, object], *, at: str = "") -> kit.Message:
     """Show the plan where no modal can open (a mention), with buttons to confirm, edit the version, or leave it."""
     plan = prepared.plan
     title = f"Plan: release {plan.version} to {plan.environment}"
     buttons = [
-        kit.button("Start the release", ids.START_CONFIRM, value, style="primary"),
+        kit.button("Schedule it" if at else "Start the release", ids.START_CONFIRM, value, style="primary"),
         kit.button("Edit version …", ids.START_EDIT, value),
         kit.button("Leave it", ids.START_CANCEL, value),
     ]
     blocks: list[Block] = [
         kit.header(title),
+        *_at(at),
         kit.section("\n".join(_facts(plan))),
         *kit.lines(list(_versions(prepared)), room=1200),
         *plan_steps(plan.steps, room=2500),

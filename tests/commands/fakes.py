@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from bot.domain.queue import Waiting
     from bot.domain.report import PreparedPlan, ReviewReport
     from bot.domain.review import Review
+    from bot.domain.schedule import Scheduled, Ticket
     from bot.engine.office import Tell
     from bot.settings import Settings
 
@@ -73,7 +74,9 @@ class Desk:
             raise Conflict(f"{environment} is not locked.")
         del self.locks[environment]
 
-    async def start(self, *, plan: Plan, checklist: str, by: str, channel: str, source: str) -> ReleaseView:
+    async def start(
+        self, *, plan: Plan, checklist: str, by: str, channel: str, source: str, scheduled: Ticket | None = None
+    ) -> ReleaseView:
         self.asked.append(("start", plan.version, by))
         self.releases["R8"] = worlds.release(id="R8", plan=plan)
         return self.releases["R8"]
@@ -132,6 +135,9 @@ class Freezes:
     async def demand_open_now(self, environment: str) -> None:
         demand_open(worlds.NOW, environment=environment, zone=self.zone, given=self.given, weekly=())
 
+    async def demand_open_then(self, environment: str, at: datetime) -> None:
+        demand_open(at, environment=environment, zone=self.zone, given=self.given, weekly=())
+
     async def current(self, environment: str) -> Sequence[Freeze]:
         return [one for one in self.given if one.environment == environment]
 
@@ -167,6 +173,14 @@ class Queue:
 
 
 @dataclass
+class Schedule:
+    """Nothing is scheduled (`tests/commands/test_scheduled.py` has a real one)."""
+
+    async def open_ones(self, environment: str) -> Sequence[Scheduled]:
+        return ()
+
+
+@dataclass
 class Office:
     """Reviews and plans from examples."""
 
@@ -175,6 +189,7 @@ class Office:
     freezes: Freezes = field(default_factory=Freezes)
     clock: Clock = field(default_factory=Clock)
     queue: Any = field(default_factory=Queue)
+    schedule: Any = field(default_factory=Schedule)
     commands: Sequence[Any] = ()
     report: ReviewReport = field(default_factory=worlds.report)
     prepared: PreparedPlan = field(default_factory=worlds.prepared)

@@ -31,7 +31,7 @@ KNOWN = (
     "-1",
     "in_place",
     "sm-api",
-    *("from", "until", "because", "2h", "tomorrow", "F1", "2026-12-01", "18:00"),
+    *("from", "until", "because", "2h", "tomorrow", "F1", "2026-12-01", "18:00", "--at", "cancel", "postpone", "S1"),
 )
 ACTIONS = (
     *(ids.RETRY, ids.SKIP, ids.ABORT, ids.PAUSE, ids.RESUME, ids.REVIEW_FINDINGS, ids.REVIEW_COMMITS, ids.REVIEW_START),
@@ -50,6 +50,9 @@ ACTIONS = (
         ids.LOCK_LET_GO,
         ids.LOCK_KEEP,
         ids.LOCK_FREE,
+        ids.SCHEDULE_CANCEL,
+        ids.SCHEDULE_POSTPONE,
+        ids.SCHEDULE_PREVIEW,
     ),
     *(f"{ids.PEOPLE_WHO}x", f"{ids.PEOPLE_ELSE}x"),
 )
@@ -233,12 +236,15 @@ class Fuzz:
             found = {
                 "environment": self._pick(("prod",)), "version": self._pick(("", "1.9.10", "9.9.9"), 0.3), "seen": "",
                 "strategy": self._pick(("", "in_place"), 0.2), "only": [self._pick(("sm-api",), 0.5)], "base": self._pick(("", "1.9.9")),
+                "at": self._pick(("", "2027-03-28T01:30:00+00:00"), 0.2), "zone": self._pick(("", "Europe/Berlin"), 0.2),
             }  # fmt: skip
         if name.startswith("lock"):
             found = {
                 "environment": self._pick(("prod",)), "wait": self.random.randint(0, 9), "owner": "U01REL",
                 "since": self._pick(("2026-11-24T12:00:00+00:00",)), "key": self._pick(("", "lock-needed-x"), 0),
             }  # fmt: skip
+        if name.startswith("schedule"):
+            found = {"scheduled": self.random.randint(0, 3)}
         if name == "router_open":
             return f"{self._pick(self.commands)} {self.text()}"
         if self.random.random() < 0.1:

@@ -19,6 +19,7 @@ SCOPES: dict[str, frozenset[str]] = {
     "conversations.replies": frozenset({"channels:history", "groups:history"}),
     "files.getUploadURLExternal": frozenset({"files:write"}),
     "files.completeUploadExternal": frozenset({"files:write"}),
+    "users.info": frozenset({"users:read"}),
     "users.list": frozenset({"users:read"}),
     "users.lookupByEmail": frozenset({"users:read", "users:read.email"}),  # the latter is granted with the former only
     "usergroups.users.list": frozenset({"usergroups:read"}),

@@ -289,6 +289,12 @@ class WebApi:
             raise Refusal("users_not_found")
         return {"user": {"deleted": False, "is_bot": False, **self.profiles[email]}}
 
+    def do_users_info(self, user: str = "") -> dict[str, Any]:
+        found = next((one for one in self.profiles.values() if one["id"] == user), None)
+        if found is None:
+            raise Refusal("user_not_found")
+        return {"user": found}
+
     def do_users_list(self, limit: Any = 100, cursor: str = "") -> dict[str, Any]:
         every, start = list(self.profiles.values()), int(cursor or 0)
         end = start + min(int(limit), 1000)

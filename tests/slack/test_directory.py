@@ -76,3 +76,14 @@ async def test_the_people_are_read_page_by_page_without_bots_and_who_has_left_an
     assert ("U0449", "Person 449") in found
     assert ("U06ADA", "U06ADA") in found
     assert slack.count("users.list") == 3
+
+
+async def test_the_time_zone_is_that_of_the_profile_and_asked_for_once_an_hour(
+    slack: StrictSlack, directory: SlackDirectory
+) -> None:
+    slack.profiles["ada@example.org"]["tz"] = "Asia/Kathmandu"
+    assert {await directory.zone("U06ADA") for _ in range(3)} == {"Asia/Kathmandu"}
+    assert slack.count("users.info") == 1
+    assert await directory.zone("U0ROB") == "", "a profile without a zone"
+    with pytest.raises(Refused):
+        await directory.zone("U0NOBODY")

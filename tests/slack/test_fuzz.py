@@ -48,6 +48,7 @@ from bot.engine.office_service import Area as OfficeArea
 from bot.engine.office_service import OfficeService
 from bot.engine.records import Ledger
 from bot.engine.runner import Area, Runner
+from bot.engine.schedule import Schedule
 from bot.engine.store import Store
 from bot.settings import PersonSettings, Settings, SlackSettings, parse
 from bot.settings_example import EXAMPLE
@@ -82,6 +83,7 @@ CANARIES = {
 }  # fmt: skip
 ACTS = re.compile(r"<!(?:channel|here|everyone|subteam)|<[^<>]*" + MARK, re.IGNORECASE)
 HANDLED = {"person_not_told", "message_refused", "request_not_answered"}  # where a case made its person or place up
+MINUTES = dt.timedelta(minutes=5)
 PATIENCE = 240  # seconds for a batch, on a machine that is busy
 LATELY = 300  # messages of a channel; a batch changes fewer
 NOWHERE = re.compile(r"thread_not_found|channel_not_found|user_not_in_channel|not_in_channel")
@@ -219,8 +221,12 @@ async def whole_bot(slack: StrictSlack, folder: Path, log: io.StringIO) -> Async
         asking = Authors(
             AuthorDesk(store, clock=clock), SlackDirectory(client, clock), outbox, chosen.people, clock, remind
         )
+        people = People([PersonSettings(slack=one.slack, name=one.name, roles=one.roles) for one in chosen.people])
         office = OfficeService(chosen, desk, router.commands, {"prod": area}, freezes, clock, asking)
-        office.queue = LockQueue(store, outbox, clock, dt.timedelta(minutes=5))
+        office.queue = LockQueue(store, outbox, clock, MINUTES)
+        office.schedule = Schedule(
+            store, desk, outbox, clock, office.plan, people.person, before=MINUTES, grace=MINUTES
+        )
         ledger = Ledger(store, clock=clock, owner="fuzzed", lease=30, bell=desk.bell)
         runner = Runner(
             ledger,
@@ -231,7 +237,6 @@ async def whole_bot(slack: StrictSlack, folder: Path, log: io.StringIO) -> Async
             lease=30,
         )
         narrator = Narrator(ledger=desk, outbox=outbox, bell=desk.bell, channel=CHANNEL)
-        people = People([PersonSettings(slack=one.slack, name=one.name, roles=one.roles) for one in chosen.people])
         app = SlackApp(
             settings=SlackSettings.model_validate(chosen.slack.model_dump() | {"base_url": slack.api}), client=client,
             store=intake, outbox=outbox, router=router, people=people, office=office,

@@ -47,6 +47,7 @@ def upgrade() -> None:
         sa.Column("channel", sa.String(length=64), nullable=False),
         sa.Column("made_at", UtcTime(timezone=True), nullable=False),
         sa.Column("remind_at", UtcTime(timezone=True), nullable=True),
+        sa.Column("soon", sa.BigInteger(), nullable=False),
         sa.Column("asked", sa.Integer(), nullable=False),
         sa.Column("why", sa.Text(), nullable=False),
         sa.Column("decided_by", sa.String(length=64), nullable=False),
@@ -54,7 +55,9 @@ def upgrade() -> None:
         sa.Column("changed", sa.Integer(), nullable=False),
         sa.Column("shown", sa.Integer(), nullable=False),
         sa.Column("claimed_until", UtcTime(timezone=True), nullable=True),
+        sa.Column("source", sa.String(length=200), nullable=False),
         sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("source"),
     )
     op.create_index(op.f("ix_scheduled_starts_environment"), "scheduled_starts", ["environment"], unique=False)
     op.create_index(op.f("ix_scheduled_starts_state"), "scheduled_starts", ["state"], unique=False)
