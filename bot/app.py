@@ -20,6 +20,7 @@ from bot.checklists import available
 from bot.domain.approval import ApprovalRules
 from bot.domain.asking import Reminding
 from bot.domain.errors import ReleaseError, Unavailable
+from bot.domain.reminding import Pace, Quiet
 from bot.engine import failpoints
 from bot.engine.author_desk import AuthorDesk
 from bot.engine.authors import Authors
@@ -31,6 +32,7 @@ from bot.engine.narrator import Narrator
 from bot.engine.office_service import Area as OfficeArea
 from bot.engine.office_service import OfficeService
 from bot.engine.records import Ledger
+from bot.engine.reminders import Reminders
 from bot.engine.runner import Area, Runner
 from bot.engine.schedule import Schedule
 from bot.engine.step import StepEnvironment
@@ -226,6 +228,7 @@ async def engine_of(
         queue=queue,
     )
     runner = Runner(ledger, registry=registry, areas=driven, clock=clock, bell=desk.bell, lease=lease)
+    office.reminders = reminders_of(settings, store, outbox, clock)
     office.schedule = Schedule(
         store,
         desk,
@@ -245,6 +248,7 @@ async def engine_of(
     )
     chores = [
         Chore("reminders", REMINDERS, authors.remind),
+        Chore("waiting", REMINDERS, office.reminders.turn),
         Chore("queue", SOON, queue.turn),
         Chore("schedule", SOON, office.schedule.turn),
     ]
@@ -256,6 +260,14 @@ def reminding(settings: Settings) -> Reminding:
     wanted = settings.authors
     days = frozenset(DAYS.index(day) for day in wanted.working_days)
     return Reminding(time.fromisoformat(wanted.remind_at), settings.zone, days, wanted.reminders)
+
+
+def reminders_of(settings: Settings, store: Store, outbox: Outbox, clock: Clock) -> Reminders:
+    """Return the reminders of what waits for people, at the settings' pace."""
+    wanted = settings.reminders
+    hours = time.fromisoformat(wanted.quiet_from), time.fromisoformat(wanted.quiet_until)
+    quiet = Quiet(*hours, settings.zone)
+    return Reminders(store, outbox, clock, Pace(wanted.every, quiet), Pace(settings.locks.remind, quiet))
 
 
 def freezes_of(settings: Settings, store: Store, clock: Clock) -> Freezes:

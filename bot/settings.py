@@ -27,6 +27,7 @@ from bot.settings_parts import (
     LockSettings,
     Name,
     Part,
+    ReminderSettings,
     RepositorySettings,
     Role,
     ScheduleSettings,
@@ -57,6 +58,7 @@ __all__ = [
     "Name",
     "Part",
     "PersonSettings",
+    "ReminderSettings",
     "RepositorySettings",
     "Role",
     "ScheduleSettings",
@@ -115,6 +117,7 @@ class Settings(BaseSettings):
     timezone: str = Field("Europe/Berlin", description="IANA name: on whose clocks typed times and freezes are meant")
     authors: AuthorSettings = AuthorSettings()
     locks: LockSettings = LockSettings()
+    reminders: ReminderSettings = ReminderSettings()
     schedule: ScheduleSettings = ScheduleSettings()
     groups: tuple[GroupSettings, ...] = Field((), description="roles by Slack's user groups; needs usergroups:read")
     log_level: Literal["debug", "info", "warning", "error"] = "info"

@@ -60,6 +60,11 @@ environments:
 authors:                            # reminders of questions that authors have not answered
   remind_at: "10:00"
 
+reminders:                          # of steps that wait for a person, and of releases that stand still
+  every: 3600                       # seconds; doubled each time
+  quiet_from: "20:00"
+  quiet_until: "08:00"
+
 schedule:                           # starts at a time: /release start --at
   remind_before: 900                # seconds before it
   grace: 600                        # seconds in which a missed one still begins; later the bot asks

@@ -218,6 +218,19 @@ class ScheduleSettings(Part):
     )
 
 
+class ReminderSettings(Part):
+    """Reminders of steps that wait for a person, and of releases that stand still."""
+
+    every: float = Field(
+        3600,
+        ge=0,
+        description="seconds until people are reminded of an open question or of a release that is paused or stopped; "
+        "doubled each time; 0: never",
+    )
+    quiet_from: TimeOfDay = Field("20:00", description="in quotes: from then on nobody is reminded, in the time zone")
+    quiet_until: TimeOfDay = Field("08:00", description="in quotes; the same as quiet_from: there are no quiet hours")
+
+
 class ApprovalSettings(Part):
     """What the environment lets a checklist and an admin do with approvals."""
 

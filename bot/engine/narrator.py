@@ -148,11 +148,13 @@ class Narrator:
         for event in events:
             key, facts = f"{release.id}:alarm:{event.id}", event.data
             match event.kind:
-                case "approval.reminded":
+                case "approval.reminded" | "question.reminded":
                     asked = next((one for one in release.questions if one.id == facts.get("question")), None)
                     if asked:  # nobody is reminded of what has been answered meanwhile
-                        who = self._must_act(release, asked)
+                        who = _assigned(release, event.step) or self._must_act(release, asked)
                         await self._put(key, alarms.reminder(release, asked, who), under=release.id)
+                case "release.reminded" if release.state in {ReleaseState.PAUSED, ReleaseState.STOPPED}:
+                    await self._put(key, alarms.standing(release, since=str(facts.get("since", ""))), under=release.id)
                 case "approval.voided":
                     why = str(facts.get("why", ""))
                     await self._put(key, alarms.voided(release, step=event.step, why=why), under=release.id)

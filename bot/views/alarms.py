@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from bot.views import kit
 from bot.views.question import people_in, standing_line
-from bot.views.text import escape, mention, told
+from bot.views.text import escape, mention, told, when
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,6 +22,14 @@ def reminder(release: ReleaseView, opened: OpenQuestion, must_act: Sequence[str]
     who = "".join(f"{mention(one)} " for one in must_act[:_MENTIONED])
     text = f"{who}{escape(_name(release))} still waits: {escape(opened.question.title, 200)}"
     return kit.message(text, [kit.section(f"*{text}*"), kit.context(standing_line(opened) or "Nobody has answered.")])
+
+
+def standing(release: ReleaseView, *, since: str) -> kit.Message:
+    """Remind whoever started a release that it stands still; ``since`` is ISO."""
+    waits = f"{release.state} since {when(datetime.fromisoformat(since))}"
+    text = f"{mention(release.started_by)} {escape(_name(release))} is {waits}, and keeps the environment."
+    tail = "What may be done is on the release’s first message: go on, roll back or abort."
+    return kit.message(text, [kit.section(f"*{text}*\n{tail}")])
 
 
 def broken_glass(release: ReleaseView, *, step: str, by: str, reason: str) -> kit.Message:

@@ -190,6 +190,7 @@ class Office:
     clock: Clock = field(default_factory=Clock)
     queue: Any = field(default_factory=Queue)
     schedule: Any = field(default_factory=Schedule)
+    reminders: Any = None
     commands: Sequence[Any] = ()
     report: ReviewReport = field(default_factory=worlds.report)
     prepared: PreparedPlan = field(default_factory=worlds.prepared)

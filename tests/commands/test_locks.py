@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import timedelta
+from datetime import time, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
 from bot.domain.errors import Conflict, Held, NotAllowed
 from bot.domain.readmodel import Person
+from bot.domain.reminding import Pace, Quiet
 from bot.engine.desk import Desk
 from bot.engine.lock_queue import LockQueue
+from bot.engine.reminders import Reminders
 from bot.engine.store import Store
 from bot.views import ids
-from tests.commands.fakes import RELEASER, Office, World
+from tests.commands.fakes import RELEASER, SETTINGS, Office, World
 from tests.engine.clock import FakeClock
 from tests.engine.test_narrator import Outbox
 
@@ -108,6 +110,24 @@ async def test_an_admin_takes_a_lock_over_after_confirming_with_a_reason(world: 
     assert told.startswith(f"<@{RELEASER.slack}> <@{ADMIN.slack}> took your lock of prod over: the site is down")
     with pytest.raises(Conflict, match="yours already"):
         await world.submit(reason="twice")
+
+
+async def test_who_is_asked_whether_a_lock_is_needed_keeps_it_or_frees_it(world: World, store: Store) -> None:
+    clock = world.office.clock = FakeClock()  # type: ignore[assignment]  # a clock that a test moves
+    pace = Pace(3600, Quiet(time(0), time(0), SETTINGS.zone))
+    world.office.reminders = Reminders(store, Outbox(), clock, pace, pace)
+    await world.type("lock Database is being moved")
+    held = await world.desk.lock_of("prod")
+    assert held is not None
+    value = json.dumps({"environment": "prod", "since": held.since.isoformat(), "key": "lock-needed-x"})
+    await world.press(ids.LOCK_KEEP, value)
+    assert "says that the lock is still needed" in world.voice.said["lock-needed-x"]
+    await world.press(ids.LOCK_FREE, value)
+    assert "unlocked it" in world.voice.said["lock-needed-x"]
+    assert await world.desk.lock_of("prod") is None
+    for action in (ids.LOCK_KEEP, ids.LOCK_FREE):
+        with pytest.raises(Conflict, match="changed hands"):
+            await world.press(action, value)
 
 
 async def test_only_an_admin_submits_the_form(world: World) -> None:

@@ -36,6 +36,7 @@ from bot.checklists import shipped
 from bot.domain.asking import Reminding
 from bot.domain.errors import ReleaseError
 from bot.domain.readmodel import Person
+from bot.domain.reminding import Pace, Quiet
 from bot.engine import audit
 from bot.engine.author_desk import AuthorDesk
 from bot.engine.authors import Authors
@@ -47,6 +48,7 @@ from bot.engine.narrator import Narrator
 from bot.engine.office_service import Area as OfficeArea
 from bot.engine.office_service import OfficeService
 from bot.engine.records import Ledger
+from bot.engine.reminders import Reminders
 from bot.engine.runner import Area, Runner
 from bot.engine.schedule import Schedule
 from bot.engine.store import Store
@@ -224,6 +226,8 @@ async def whole_bot(slack: StrictSlack, folder: Path, log: io.StringIO) -> Async
         people = People([PersonSettings(slack=one.slack, name=one.name, roles=one.roles) for one in chosen.people])
         office = OfficeService(chosen, desk, router.commands, {"prod": area}, freezes, clock, asking)
         office.queue = LockQueue(store, outbox, clock, MINUTES)
+        pace = Pace(3600, Quiet(dt.time(20), dt.time(8), chosen.zone))
+        office.reminders = Reminders(store, outbox, clock, pace, pace)
         office.schedule = Schedule(
             store, desk, outbox, clock, office.plan, people.person, before=MINUTES, grace=MINUTES
         )

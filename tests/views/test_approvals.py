@@ -90,6 +90,7 @@ def test_every_message_about_approvals_fits(
         alarms.voided(release, step=title, why=why),
         alarms.trouble(release, why=why),
         alarms.warning(release, why=why),
+        alarms.standing(release, since=worlds.NOW.isoformat()),
     ]
     for message in messages:
         assert message_faults(message.text, message.blocks) == []
