@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from bot.domain.errors import Held, ReleaseError, WrongUse
+from bot.domain.queue import demand_turn
 from bot.domain.schedule import Ticket
 from bot.domain.version import Bump, Version, accept
 from bot.slack.router import Click, Command, CommandContext, Form, options
@@ -221,7 +222,10 @@ async def _free(ctx: CommandContext, request: Request) -> None:
                 hint="/release status",
             )
     lock = await ctx.office.desk.lock_of(environment)
-    if lock and lock.owner != ctx.person.slack:
+    if lock is None:
+        line = await ctx.office.queue.line(environment)
+        demand_turn(line, environment=environment, person=ctx.person.slack, now=ctx.office.clock.now())
+    elif lock.owner != ctx.person.slack:
         raise Held(
             f"{environment} is locked by {person_name(ctx, lock.owner)}: {lock.reason}. Nothing was started.",
             environment=environment,

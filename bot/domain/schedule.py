@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from bot.domain.approval import bound, changed
-from bot.domain.errors import NotAllowed
+from bot.domain.errors import NotAllowed, Unavailable
 from bot.domain.world import CheckState
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from bot.domain.report import PreparedPlan, ReviewReport
 
 COMMIT, BASE, VERSION, CHECKLIST = "the commit", "what release has", "the version", "the checklist"
+CI = "CI: "  # followed by a required job's name; only those that had passed are facts
 STRATEGY, FINDINGS, LIVE = "the recommended strategy", "what the review found", "what is live"
 
 
@@ -82,6 +83,7 @@ def facts_of(prepared: PreparedPlan) -> dict[str, str]:
         STRATEGY: str(review.strategy.recommended),
         FINDINGS: hashlib.sha256(json.dumps(found).encode()).hexdigest(),
         LIVE: drift.live if drift else "",
+        **{f"{CI}{job}": state for job, state in (prepared.report.ci or {}).items() if state is CheckState.PASSED},
     }
 
 
@@ -96,7 +98,9 @@ def differences(then: Mapping[str, str], now: Mapping[str, str]) -> tuple[str, .
     told = [f"{one}: {_short(one, before.get(one))} then, {_short(one, after.get(one))} now" for one in names]
     if COMMIT in names:
         return tuple(told)
-    rest = ({name: one for name, one in facts.items() if name not in names} for facts in (before, after))
+    told += [f"{one} had passed, and has not now" for one in before if one.startswith(CI) and one not in after]
+    skipped = {*names, *(one for one in (*before, *after) if one.startswith(CI))}
+    rest = ({name: one for name, one in facts.items() if name not in skipped} for facts in (before, after))
     return (*told, *changed(*rest))
 
 
@@ -105,6 +109,14 @@ def broken(report: ReviewReport) -> Iterator[str]:
     for job, state in (report.ci or {}).items():
         if state is CheckState.FAILED:
             yield f"CI: {job} has failed"
+
+
+def demand_seen(report: ReviewReport) -> None:
+    """Raise `Unavailable` unless CI and the server could be looked at: nothing starts unasked on what was not seen."""
+    if report.checks is None:
+        raise Unavailable(f"CI could not be looked at: {report.checks_problem or 'no answer'}", hint="try again later")
+    if report.drift is not None and report.drift.live_problem:
+        raise Unavailable(f"The server could not be looked at: {report.drift.live_problem}", hint="try again later")
 
 
 def missed(at: datetime, now: datetime, grace: timedelta) -> bool:

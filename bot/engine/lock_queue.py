@@ -52,8 +52,8 @@ class LockQueue:
         Raises `Conflict` where there is nothing to wait for: it is free, or one's own.
         """
         now = self.clock.now()
+        await self._expire(environment)
         async with self.store.writing() as session:
-            await self._expire(session, environment)
             line = in_line(await waits.waiting(session, environment), now)
             held = await session.get(LockRow, environment)
             _demand_held(environment, held, line, by)
@@ -88,19 +88,22 @@ class LockQueue:
             environments = (await session.scalars(query)).all()
         told = 0
         for environment in environments:
+            await self._expire(environment)
             async with self.store.writing() as session:
-                await self._expire(session, environment)
                 told += await self._tell_next(session, environment)
         await self._show()
         return told
 
-    async def _expire(self, session: AsyncSession, environment: str) -> None:
-        """Who let the time go by is out, for everybody to see."""
+    async def _expire(self, environment: str) -> None:
+        """Who let the time go by is out, for everybody to see. Each in a transaction of its own: the log comes last in all of them."""
         now = self.clock.now()
-        for one in await waits.waiting(session, environment):
-            if one.over(now) and await waits.end(session, one.id, Ended.RAN_OUT, now=now):
-                data = {"environment": environment, "person": one.person}
-                await self._event(session, "lock.ran_out", "", data)
+        async with self.store.reading() as session:
+            over = [one for one in await waits.waiting(session, environment) if one.over(now)]
+        for one in over:
+            async with self.store.writing() as session:
+                if await waits.end(session, one.id, Ended.RAN_OUT, now=now):
+                    data = {"environment": environment, "person": one.person}
+                    await self._event(session, "lock.ran_out", "", data)
 
     async def _tell_next(self, session: AsyncSession, environment: str) -> int:
         """Note that the first in line may take it, if it is free; of several replicas, one does."""

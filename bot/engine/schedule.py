@@ -20,6 +20,7 @@ from bot.domain.schedule import (
     State,
     Ticket,
     broken,
+    demand_seen,
     demand_starter,
     differences,
     facts_of,
@@ -202,6 +203,7 @@ class Schedule:
         demand_starter(await self.person(one.by))
         wanted = {name: one.request.get(name) for name in ("hotfix", "only", "strategy")}
         prepared = await self.plan(environment=one.environment, version=one.plan.version, afresh=False, **wanted)
+        demand_seen(prepared.report)
         news = [*differences(one.facts, facts_of(prepared)), *broken(prepared.report)]
         if news:
             raise Conflict(f"Since it was scheduled this has changed: {'; '.join(news)}.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,6 +17,7 @@ from bot.domain.readmodel import Person
 from bot.domain.release import ReleaseState
 from bot.engine.desk import Desk
 from bot.engine.freezes import Freezes
+from bot.engine.lock_queue import LockQueue
 from bot.engine.office_service import Area, OfficeService
 from bot.engine.store import Store
 from bot.settings import parse
@@ -266,6 +268,7 @@ def real(origin: Origin, tmp_path: Path, bot: Replica) -> World:
         freezes=freezes,
         authors=bot.authors,
         clock=bot.clock,
+        queue=LockQueue(bot.store, bot.authors.outbox, bot.clock, timedelta(minutes=5)),
     )
     world.office = office  # type: ignore[assignment]
     return world

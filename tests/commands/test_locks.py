@@ -68,6 +68,9 @@ async def test_who_finds_it_locked_waits_in_line_is_told_and_takes_it(world: Wor
     await world.type("status")
     assert f"1. <@{RELEASER.slack}>" in shown(world)
     await world.type("unlock")
+    with pytest.raises(Held, match="comes first"):
+        await world.type("start")
+    assert not world.voice.views, "refused before a plan is made"
     await world.office.queue.turn()
     take = next(
         one["value"]

@@ -7,10 +7,10 @@ from datetime import timedelta
 
 import pytest
 
-from bot.domain.errors import NotAllowed
+from bot.domain.errors import NotAllowed, Unavailable
 from bot.domain.readmodel import Person
 from bot.domain.report import Drift
-from bot.domain.schedule import broken, demand_starter, differences, facts_of, missed
+from bot.domain.schedule import broken, demand_seen, demand_starter, differences, facts_of, missed
 from bot.domain.world import Check, CheckState
 from tests.views import worlds
 
@@ -72,6 +72,25 @@ def test_only_a_job_that_has_failed_speaks_against_a_start() -> None:
     report = worlds.report(checks=(Check("test-engine", CheckState.FAILED), Check("test-webapp", CheckState.PENDING)))
     assert list(broken(report)) == ["CI: test-engine has failed"]
     assert list(broken(replace(report, checks=None))) == [], "not answered: the release's own step looks again"
+
+
+def test_a_job_that_had_passed_must_still_have_and_one_that_passes_later_is_no_change() -> None:
+    def ci(state: CheckState) -> dict[str, str]:
+        prepared = worlds.prepared()
+        report = replace(prepared.report, checks=(Check("test-engine", state),), required_ci=("test-engine",))
+        return facts_of(replace(prepared, report=report))
+
+    passed, pending = ci(CheckState.PASSED), ci(CheckState.PENDING)
+    assert differences(pending, passed) == ()
+    assert differences(passed, pending) == ("CI: test-engine had passed, and has not now",)
+
+
+def test_nothing_starts_unasked_on_what_could_not_be_looked_at() -> None:
+    demand_seen(worlds.report())
+    with pytest.raises(Unavailable, match="CI could not be looked at: GitHub sleeps"):
+        demand_seen(worlds.report(checks=None, checks_problem="GitHub sleeps"))
+    with pytest.raises(Unavailable, match="The server could not be looked at: no route"):
+        demand_seen(worlds.report(drift=Drift("release", worlds.BASE, live_problem="no route")))
 
 
 def test_a_start_is_missed_once_the_grace_is_over() -> None:

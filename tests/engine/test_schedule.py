@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from bot.domain.readmodel import Person
     from bot.domain.report import PreparedPlan
     from bot.domain.schedule import Scheduled
+    from tests.engine.postgres import Cluster
 
 HOUR = timedelta(hours=1)
 BEFORE, GRACE = timedelta(minutes=15), timedelta(minutes=10)
@@ -137,6 +138,21 @@ async def test_of_several_bots_one_starts_it(bots: Bots) -> None:
     others = [bots.another() for _ in range(5)]
     assert sum(await asyncio.gather(*(each.turn() for each in others))) == 1
     assert len(await bots.desk.history("prod", limit=10)) == 1
+
+
+async def test_two_replicas_on_one_postgresql_start_each_once(postgres: Cluster) -> None:
+    url = postgres.fresh()
+    async with Store(url) as one, Store(url) as two:
+        clock, plans, slack = FakeClock(), Plans(), Outbox()
+        replicas = [Bots(store, clock, plans, slack) for store in (one, two)]
+        for number in range(5):
+            due = await replicas[0].scheduled(source=f"E{number}")
+            await clock.advance((due.at - clock.now()).total_seconds())
+            assert sum(await asyncio.gather(*(each.first.turn() for each in replicas * 2))) == 1
+            (release,) = await replicas[1].desk.active()
+            await replicas[1].desk.control(release=release.id, kind=DecisionKind.PAUSE, by=RELEASER)
+            await replicas[1].desk.control(release=release.id, kind=DecisionKind.ABORT, by=RELEASER, reason="next")
+        assert len(await replicas[0].desk.history("prod", limit=20)) == 5
 
 
 async def test_also_when_claims_run_out_while_the_plan_is_made_one_release_begins(bots: Bots) -> None:
