@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from bot.domain.errors import Conflict, NotAllowed, WrongUse
+from bot.domain.policy import demand_takeable
 from bot.slack.router import Command, CommandContext, Form, may, options
 from bot.views import ids, lists
 from bot.views import locks as views
@@ -41,12 +42,7 @@ async def _ask(ctx: CommandContext, environment: str, reason: str) -> None:
     held: LockView | None = await ctx.office.desk.lock_of(environment)
     if held is None:
         raise Conflict(f"{environment} is not locked; nothing was done.", hint=f"/release lock {environment} REASON")
-    if held.release:
-        raise Conflict(
-            f"{held.release} holds {environment}, and a release's own lock is never taken from under it; nothing was done.",
-            hint=f"/release pause {held.release}, then /release rollback {held.release} or "
-            f"/release abort {held.release} REASON: the lock goes with it",
-        )
+    demand_takeable(environment, held.owner, held.release, by=ctx.person.slack)
     await ctx.open_modal(views.take_over_form(held, reason[:LONGEST]))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from bot.domain.errors import NotAllowed, WrongUse
+from bot.domain.errors import Conflict, NotAllowed, WrongUse
 from bot.domain.release import DecisionKind
 
 if TYPE_CHECKING:
@@ -54,6 +54,17 @@ def _demand_role(person: Person, role: str) -> None:
             f"Only who has the role {role} or admin skips this step; nothing was done.",
             hint="ask one of them, or retry",
         )
+
+
+def demand_takeable(environment: str, owner: str, release: str, *, by: str) -> None:
+    """Raise `Conflict` unless a lock is somebody else's, by hand; ``release`` names the release that has it, if one does."""
+    if release:
+        raise Conflict(
+            f"{release} holds {environment}, and a release's own lock is never taken from under it; nothing was done.",
+            hint=f"/release pause {release}, then /release rollback {release} or /release abort {release} REASON: the lock goes with it",
+        )
+    if owner == by:
+        raise Conflict(f"{environment} is yours already; nothing was done.", hint=f"/release unlock {environment}")
 
 
 def demand_delegable(of: Person, to: Person, *, until: datetime, now: datetime) -> frozenset[str]:

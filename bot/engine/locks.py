@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy.dialects import postgresql, sqlite
 
 from bot.domain.errors import Conflict, Held, NotAllowed, WrongUse
+from bot.domain.policy import demand_takeable
 from bot.engine import waits
 from bot.engine.readings import name_of
 from bot.engine.tables import LockRow
@@ -73,7 +74,8 @@ async def take_over(
             "Taking a lock over needs a reason; nothing was done.", hint=f"/release unlock --take {environment} REASON"
         )
     row = await session.get(LockRow, environment, with_for_update=True, populate_existing=True)
-    demand_takeable(environment, None if row is None else (row.owner, row.release), by=by.slack)
+    if row is not None:
+        demand_takeable(environment, row.owner, name_of(row.release) if row.release else "", by=by.slack)
     if row is None or (row.owner, row.since) != seen:
         raise Conflict(
             f"{environment} has changed hands since you were shown its lock; nothing was done.",
@@ -81,21 +83,6 @@ async def take_over(
         )
     row.owner, row.reason, row.since, row.by_hand = by.slack, reason, now, True
     return row
-
-
-def demand_takeable(environment: str, held: tuple[str, int | None] | None, *, by: str) -> None:
-    """Raise `Conflict` unless there is a lock of somebody else's, by hand; ``held`` is its owner and the release that has it."""
-    if held is None:
-        raise Conflict(f"{environment} is not locked; nothing was done.", hint=f"/release lock {environment} REASON")
-    owner, release = held
-    if release is not None:
-        name = name_of(release)
-        raise Conflict(
-            f"{name} holds {environment}, and a release's own lock is never taken from under it; nothing was done.",
-            hint=f"/release pause {name}, then /release rollback {name} or /release abort {name} REASON: the lock goes with it",
-        )
-    if owner == by:
-        raise Conflict(f"{environment} is yours already; nothing was done.", hint=f"/release unlock {environment}")
 
 
 async def give_back(session: AsyncSession, release: ReleaseRow) -> None:

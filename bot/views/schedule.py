@@ -76,13 +76,6 @@ def question(one: Scheduled) -> kit.Message:
     return kit.message(text, blocks)
 
 
-def made(one: Scheduled, note: str = "") -> kit.Message:
-    """Confirm it to who scheduled it."""
-    text = f"{code(one.name)}: {_title(one)} begins {at_words(one.at, one.zone, note)}."
-    how = f"List or cancel: {code('/release scheduled')}"
-    return kit.message(text, [kit.section(text), kit.context(how)])
-
-
 def listed(environment: str, found: Sequence[Scheduled]) -> kit.Message:
     """List what is scheduled, the next one first, each with its buttons."""
     if not found:

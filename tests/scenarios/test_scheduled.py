@@ -18,7 +18,7 @@ from sandbox.world import World
 from tests.scenarios.player import repeated
 
 pytestmark = pytest.mark.timeout(300)
-AHEAD = timedelta(seconds=12)  # enough for the plan to be read and confirmed
+AHEAD = timedelta(seconds=25)  # enough for the plan to be read and confirmed on a machine that is busy
 
 
 class Planner(Player):

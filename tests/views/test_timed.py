@@ -79,7 +79,6 @@ def test_scheduled_starts_fit(found: list[Scheduled], text: str) -> None:
     shown = [
         schedule.listed(text, found),
         lists.status(text, None, None, scheduled=found),
-        *(schedule.made(one, text) for one in found),
         *(schedule.outcome(one) for one in found),
         *(message for one in found for _, message in schedule.messages(one)),
     ]
