@@ -91,6 +91,21 @@ def test_options_are_told_from_words_also_behind_a_long_dash() -> None:
     assert found.values == {"only": "a,b", "version": "1.2.3"}
 
 
+@pytest.mark.parametrize(
+    "typed",
+    [
+        ("prod", "--at", "tomorrow", "7am", "--hotfix"),
+        ("--hotfix", "prod", "--at=tomorrow", "7am"),
+        ("prod", "—at", "tomorrow 7am", "—hotfix"),
+    ],
+)
+def test_a_phrase_has_all_words_up_to_the_next_option(typed: tuple[str, ...]) -> None:
+    found = options(typed, switches={"hotfix"}, phrases={"at"})
+    assert (found.words, found.switches, found.values) == (("prod",), {"hotfix"}, {"at": "tomorrow 7am"})
+    with pytest.raises(WrongUse, match="--at needs a value"):
+        options(("--at", "--hotfix"), switches={"hotfix"}, phrases={"at"})
+
+
 @pytest.mark.parametrize("typed", [("--nope",), ("--only",), ("--only=",), ("--hotfix=yes",)])
 def test_an_option_that_cannot_be_says_which_can(typed: tuple[str, ...]) -> None:
     with pytest.raises(WrongUse):
