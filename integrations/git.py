@@ -91,7 +91,7 @@ class GitRepository:
 
         class Reader(GitHistory):
             def __del__(self) -> None:
-                if hasattr(self, "_differ"):
+                if hasattr(self, "_differences"):
                     self.close()
 
         try:

@@ -15,20 +15,22 @@ if TYPE_CHECKING:
 LOG_FORMAT = "%H%n%T%n%P%n%ct%n%an%n%ae%n%s"
 
 
+Entry = tuple[str, bool]  # an object of a tree, and whether it is a folder
+
+
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A commit with its tree, and its place in the log."""
+    """A commit with its tree."""
 
     commit: Commit
     tree: str
-    position: int
 
 
-def node(record: str, position: int) -> Node:
+def node(record: str) -> Node:
     """A record of the log, in the form of `LOG_FORMAT`."""
     sha, tree, parents, seconds, author, email, subject = record.lstrip("\n").split("\n", 6)
     when = datetime.fromtimestamp(int(seconds), UTC)
-    return Node(Commit(sha, subject, author, email, when, tuple(parents.split())), tree, position)
+    return Node(Commit(sha, subject, author, email, when, tuple(parents.split())), tree)
 
 
 def parse_tags(lines: str) -> Iterator[Tag]:
@@ -55,13 +57,13 @@ def parse_raw(raw: bytes) -> Iterator[Change]:
         )
 
 
-def parse_tree(contents: bytes, width: int) -> Iterator[tuple[str, str, bool]]:
-    """Name, object and whether it is a folder, from a tree object; ``width`` is the length of an object name in bytes."""
+def parse_tree(contents: bytes, width: int) -> Iterator[tuple[str, Entry]]:
+    """Names and what they stand for, from a tree object; ``width`` is the length of an object name in bytes."""
     start = 0
     while start < len(contents):
         space, end = contents.index(b" ", start), contents.index(b"\0", start)
         name = contents[space + 1 : end].decode("utf-8", "surrogateescape")
         sha = contents[end + 1 : end + 1 + width].hex()
         if contents[start:space] != b"160000":  # a submodule's commit is not in this repository
-            yield name, sha, contents[start:space] == b"40000"
+            yield name, (sha, contents[start:space] == b"40000")
         start = end + 1 + width

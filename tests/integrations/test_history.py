@@ -78,6 +78,25 @@ def test_a_range_has_commits_newest_first_and_changes(clone: Clone) -> None:
     }
 
 
+def test_what_is_read_later_stands_before_what_was_known(clone: Clone) -> None:
+    with GitHistory(clone.path) as history:
+        assert len(history.compare(base="1.8.9", head="1.8.10").commits) == 2
+        clone.commit("Fourth (#4)", a="c\n")
+        clone.commit("Fifth (#5)", a="d\n")
+        commits = history.compare(base="1.8.9", head="master").commits
+        nothing = history.compare(base="master", head="1.8.10")
+    assert [commit.subject[-3:-1] for commit in commits] == ["#5", "#4", "#3", "#2"]
+    assert (nothing.commits, nothing.relation) == ((), Relation.BEHIND)
+    assert [commit.subject[-3:-1] for commit in nothing.lacking] == ["#5", "#4"]
+
+
+def test_tags_that_are_kept_give_the_same_range(clone: Clone) -> None:
+    with GitHistory(clone.path) as history:
+        before = history.compare(base="1.8.9", head="1.8.10")
+        history.prefetch(tag.sha for tag in history.version_tags())
+        assert history.compare(base="1.8.9", head="1.8.10") == before
+
+
 def test_an_annotated_tag_means_its_commit(clone: Clone) -> None:
     with GitHistory(clone.path) as history:
         assert history.compare(base="1.8.9", head="1.8.10").head.sha == clone.git("rev-parse", "1.8.10^{commit}")
