@@ -18,11 +18,11 @@ from bot.domain.rules import (
     needed,
     paths,
 )
-from bot.domain.rules.es_code import walk
 from bot.domain.rules.es_flow import ANNOTATION, DATASET
+from bot.domain.rules.es_nodes import walk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from bot.domain.changes import Change
     from bot.domain.rules.es_documents import Documents, Field
@@ -47,13 +47,19 @@ def understand(text: str, parts: tuple[str, ...] = ()) -> Export:
     """Read an exporter's source, and the modules that it takes parts from. Raises what Python does where it cannot."""
     tree = ast.parse(text)
     for part in parts:
-        inner = ast.parse(part)
-        for node in ast.walk(inner):
-            if hasattr(node, "lineno"):
-                node.lineno = 0  # not a line of this file
-        tree.body[:0] = inner.body
+        tree.body[:0] = _part(part)
     documents = es_documents.read(tree)
     return Export(documents, es_mappings.read(documents.code), tree)
+
+
+@lru_cache(maxsize=32)
+def _part(text: str) -> list[ast.stmt]:
+    """The statements of another module, which stand on no line of the exporter. Many versions share them: nobody changes a node."""
+    tree = ast.parse(text)
+    for node in walk(tree):
+        if hasattr(node, "lineno"):
+            node.lineno = 0
+    return tree.body
 
 
 def findings(reading: Reading) -> Iterator[Finding]:
@@ -131,12 +137,18 @@ def compare(old: Export, new: Export) -> Iterator[Finding]:
 
 def reason(old: Export, new: Export) -> str:
     """Why a touched exporter changes no document."""
-    one, other = ([(isinstance(node, _IMPORTS), _said(node)) for node in export.tree.body] for export in (old, new))
-    if one == other:
+    if _same(old.tree.body, new.tree.body):
         return "only comments and layout changed."
-    if [text for imports, text in one if not imports] == [text for imports, text in other if not imports]:
+    one, other = ([node for node in each.tree.body if not isinstance(node, _IMPORTS)] for each in (old, new))
+    if _same(one, other):
         return "only imports changed."
     return "fields, their values and the explicit mappings are the same."
+
+
+def _same(one: Sequence[ast.stmt], other: Sequence[ast.stmt]) -> bool:
+    """Whether two bodies say the same, whatever their layout. Statements of other modules may be the very same nodes."""
+    pairs = zip(one, other, strict=False)
+    return len(one) == len(other) and all(left is right or _said(left) == _said(right) for left, right in pairs)
 
 
 def _said(node: ast.AST) -> list[object]:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import ast
 import re
+from collections import defaultdict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from bot.domain.rules import es_sql
+from bot.domain.rules.es_nodes import last_name, own_nodes, walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
+_Kind = TypeVar("_Kind", bound=ast.AST)
 _DEEPEST = 8  # constants that name each other in a circle
 _PLACE = re.compile(r"\{\{|\}\}|\{(\w*)\}")
 UNKNOWN = " ? "  # a part of a text that only a run could tell
@@ -29,6 +32,9 @@ class Code:
     imports: dict[str, str] = field(default_factory=dict)
     nodes: dict[str, list[ast.AST]] = field(default_factory=dict)  # function → all inside it
     inside: dict[str, str] = field(default_factory=dict)  # function → the one that it is written in
+    calls: dict[str, list[tuple[ast.Call, str]]] = field(default_factory=dict)  # function → own functions it calls
+    _by_kind: dict[str, defaultdict[type[ast.AST], list[ast.AST]]] = field(default_factory=dict)
+    _parameters: dict[str, list[str]] = field(default_factory=dict)
 
     @classmethod
     def read(cls, tree: ast.Module) -> Code:
@@ -40,22 +46,39 @@ class Code:
         ]:
             for node in body:
                 code._take(node, owner)
+        for name, function in code.functions.items():
+            code._take_nodes(name, function)
         code._take_inner()
-        code.nodes = {name: walk(function) for name, function in code.functions.items()}
-        for inner in (node for nodes in code.nodes.values() for node in nodes):
-            code._take_query(inner)
+        for name in code.functions:
+            for node in code.each(ast.Assign, name):
+                code._take_query(node)
+        code.calls = {
+            name: [(call, own) for call in code.each(ast.Call, name) if (own := code.called(call, name))]
+            for name in code.functions
+        }
         return code
+
+    def each(self, kind: type[_Kind], function: str) -> list[_Kind]:
+        """The nodes of a kind inside a function."""
+        return cast("list[_Kind]", self._by_kind[function].get(kind, []))
+
+    def _take_nodes(self, name: str, function: Function) -> None:
+        self.nodes[name] = walk(function)
+        by_kind = self._by_kind[name] = defaultdict(list)
+        for node in self.nodes[name]:
+            by_kind[type(node)].append(node)
 
     def _take_inner(self) -> None:
         """Functions inside functions, where their name is the only one."""
         for name, function in list(self.functions.items()):
-            for node in walk(function):
+            for node in self.nodes[name]:
                 if isinstance(node, Function) and node is not function and node.name not in self.functions:
                     self.functions[node.name] = node
+                    self._take_nodes(node.name, node)
                     self.owner[node.name] = ""
                     self.inside[node.name] = name
 
-    def _take_query(self, node: ast.AST) -> None:
+    def _take_query(self, node: ast.Assign) -> None:
         """A query in a function's own variable is as good as one in a module's constant."""
         match node:
             case ast.Assign(targets=[ast.Name(id=name)], value=value) if text := self.text(value):
@@ -64,11 +87,11 @@ class Code:
 
     def unused(self) -> frozenset[str]:
         """Private functions that nothing in the module names: what stands in them never happens."""
-        named = {
-            node.id if isinstance(node, ast.Name) else node.attr
-            for node in walk(self.tree)
-            if isinstance(node, ast.Name | ast.Attribute)
-        }
+        named = {node.id for name in self.functions for node in self.each(ast.Name, name)}
+        named |= {node.attr for name in self.functions for node in self.each(ast.Attribute, name)}
+        for node in self._outside():
+            if isinstance(node, ast.Name | ast.Attribute):
+                named.add(node.id if isinstance(node, ast.Name) else node.attr)
         short = {name: name.rsplit(".", 1)[-1] for name in self.functions}
         return frozenset(
             name
@@ -76,23 +99,26 @@ class Code:
             if last.startswith("_") and not last.startswith("__") and last not in named
         )
 
+    def _outside(self) -> list[ast.AST]:
+        """The nodes of the module that stand in none of its functions."""
+        known = set(self.functions.values())
+        classes = [node for node in self.tree.body if isinstance(node, ast.ClassDef)]
+        bodies = [self.tree.body, *(node.body for node in classes)]
+        rest = [node for body in bodies for node in body if node not in known and node not in classes]
+        return [
+            *(part for node in classes for part in own_nodes(node)),
+            *(part for node in rest for part in walk(node)),
+        ]
+
     def reached_from(self, name: str, *, before: int) -> set[str]:
         """The module's functions that one calls above a line, directly or through others."""
-        queue = [
-            called
-            for node in self.nodes[name]
-            if isinstance(node, ast.Call) and node.lineno < before and (called := self.called(node, name))
-        ]
+        queue = [called for call, called in self.calls[name] if call.lineno < before]
         found: set[str] = set()
         while queue:
             inner = queue.pop()
             if inner not in found:
                 found.add(inner)
-                queue += [
-                    called
-                    for node in self.nodes[inner]
-                    if isinstance(node, ast.Call) and (called := self.called(node, inner))
-                ]
+                queue += [called for _, called in self.calls[inner]]
         return found
 
     def _take(self, node: ast.stmt, owner: str) -> None:
@@ -133,10 +159,12 @@ class Code:
 
     def parameters(self, name: str) -> list[str]:
         """A function's parameters as its callers see them."""
-        node = self.functions[name]
-        names = [arg.arg for arg in (*node.args.posonlyargs, *node.args.args)]
-        bound = self.owner.get(name) and names[:1] in (["self"], ["cls"])
-        return (names[1:] if bound else names) + [arg.arg for arg in node.args.kwonlyargs]
+        if name not in self._parameters:
+            node = self.functions[name]
+            names = [arg.arg for arg in (*node.args.posonlyargs, *node.args.args)]
+            bound = self.owner.get(name) and names[:1] in (["self"], ["cls"])
+            self._parameters[name] = (names[1:] if bound else names) + [arg.arg for arg in node.args.kwonlyargs]
+        return self._parameters[name]
 
     def arguments(self, call: ast.Call, name: str) -> Iterator[tuple[str, ast.expr]]:
         """(parameter, value) of a call of one of the module's functions."""
@@ -176,7 +204,7 @@ class Code:
                 "join",
             ):
                 return self._text_of_call(node, holder, attr, depth + 1)
-            case ast.Call(args=[inner, *_]) if ast.unparse(node.func).endswith(("dedent", "cleandoc")):
+            case ast.Call(args=[inner, *_]) if last_name(node.func).endswith(("dedent", "cleandoc")):
                 return self.text(inner, depth + 1)
             case _:
                 return None
@@ -251,19 +279,6 @@ class Code:
             return self.strings(part.value, depth) or ()
         text = self.text(part)
         return () if text is None else (text,)
-
-
-def walk(node: ast.AST) -> list[ast.AST]:
-    """All nodes inside one, itself first: what `ast.walk` gives, in a third of the time."""
-    found = [node]
-    for each in found:
-        for name in each._fields:
-            value = getattr(each, name, None)
-            if isinstance(value, list):
-                found += [one for one in value if isinstance(one, ast.AST)]
-            elif isinstance(value, ast.AST) and name != "ctx":
-                found.append(value)
-    return found
 
 
 def _is_docstring(node: ast.stmt) -> bool:

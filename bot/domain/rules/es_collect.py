@@ -5,20 +5,18 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from bot.domain.rules.es_code import walk
-from bot.domain.rules.es_documents import Removal, Write, branches, calls
+from bot.domain.rules.es_documents import Removal, Write
 from bot.domain.rules.es_flow import ANNOTATION, DATASET
+from bot.domain.rules.es_forms import ADDING, SETTING, changes, entry, is_place, iterated, popped
+from bot.domain.rules.es_nodes import branches, calls, walk
 from bot.domain.rules.es_pairs import Pairs, substituted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bot.domain.rules.es_code import Code
-    from bot.domain.rules.es_documents import Guard
     from bot.domain.rules.es_flow import Flow
-
-_ADDING = frozenset({"append", "extend", "add", "insert"})
-_SETTING = frozenset({"setdefault", "__setitem__"})
+    from bot.domain.rules.es_nodes import Guard
 
 
 class Collector:
@@ -31,6 +29,7 @@ class Collector:
         self._code = code
         self._flow = flow
         self._pairs = Pairs(code)
+        self._changing: set[str] = set()  # functions that call something which may change a document
         self._inside: dict[
             tuple[str, str], list[tuple[str, str]]
         ] = {}  # variable → the (role, field) that it stands for
@@ -39,6 +38,7 @@ class Collector:
         """Walk every function that is used."""
         unused = self._code.unused()
         used = {name: function for name, function in self._code.functions.items() if name not in unused}
+        self._changing = {name for name in used if any(changes(call) for call in self._code.each(ast.Call, name))}
         for name in used:
             self._find_objects(name)
         for name, function in used.items():
@@ -48,7 +48,7 @@ class Collector:
 
     def _find_objects(self, function: str) -> None:
         """Variables that stand for an object inside a document: ``doc['metrics'] = metrics``, ``db = doc['db']``."""
-        for node in self._code.nodes[function]:
+        for node in self._code.each(ast.Assign, function):
             match node:
                 case ast.Assign(targets=[*targets], value=ast.Name(id=name)):
                     holders = targets
@@ -85,7 +85,7 @@ class Collector:
                     self._keys(role, value, inside, guards)
             case _:
                 pass
-        for call in calls(statement):
+        for call in calls(statement) if inside in self._changing else ():
             self._call(call, inside, guards)
 
     # -- writes
@@ -130,7 +130,7 @@ class Collector:
     def _merge(self, holder: ast.expr, value: ast.expr, inside: str, guards: tuple[Guard, ...]) -> None:
         """``doc = {…}``, ``doc |= {…}``, ``doc.update({…})``: every key is a field of the document, or of the object in it."""
         for key, item in self._pairs.of(value):
-            self._write(_entry(holder, ast.Constant(key), item), item, inside, guards)
+            self._write(entry(holder, ast.Constant(key), item), item, inside, guards)
 
     def _fields_of(self, target: ast.expr, inside: str) -> Iterator[tuple[str, str]]:
         """(role, dotted field) of ``doc['a']``, ``doc['a']['b']`` and ``docs[0]['a']``, also where a parameter is the key."""
@@ -144,7 +144,7 @@ class Collector:
         path: list[str] = []
         while isinstance(target, ast.Subscript):
             key = self._code.text(target.slice)
-            if key is None and not (path and _is_place(target)):
+            if key is None and not (path and is_place(target)):
                 return
             path[:0] = [key] if key is not None else []
             target = target.value
@@ -157,12 +157,10 @@ class Collector:
         """The constants that a function's callers hand in for a parameter."""
         if parameter not in self._code.parameters(function):
             return
-        for caller, nodes in self._code.nodes.items():
-            for node in nodes:
-                if isinstance(node, ast.Call) and self._code.called(node, caller) == function:
-                    text = self._code.text(dict(self._code.arguments(node, function)).get(parameter))
-                    if text is not None:
-                        yield text
+        for call in (call for made in self._code.calls.values() for call, called in made if called == function):
+            text = self._code.text(dict(self._code.arguments(call, function)).get(parameter))
+            if text is not None:
+                yield text
 
     # -- removals
 
@@ -186,7 +184,7 @@ class Collector:
         ):
             return
         for name in self._tested(inner):
-            self._remove(_entry(target, ast.Constant(name), value), inside, ())
+            self._remove(entry(target, ast.Constant(name), value), inside, ())
 
     # -- calls and loops
 
@@ -196,11 +194,11 @@ class Collector:
         holder, method = call.func.value, call.func.attr
         if method == "update":
             self._update(call, holder, inside, guards)
-        elif method in _SETTING and len(call.args) > 1:
-            self._write(_entry(holder, call.args[0], call), call.args[1], inside, guards)
+        elif method in SETTING and len(call.args) > 1:
+            self._write(entry(holder, call.args[0], call), call.args[1], inside, guards)
         elif method == "pop" and call.args:
-            self._remove(_entry(holder, call.args[0], call), inside, guards)
-        elif method in _ADDING and call.args:
+            self._remove(entry(holder, call.args[0], call), inside, guards)
+        elif method in ADDING and call.args:
             self._write(holder, call.args[-1], inside, guards)
 
     def _update(self, call: ast.Call, holder: ast.expr, inside: str, guards: tuple[Guard, ...]) -> None:
@@ -212,21 +210,21 @@ class Collector:
                 self._copy(holder, argument.generators[0].iter, self._tested(argument), inside)
         for keyword in call.keywords:
             if keyword.arg:
-                self._write(_entry(holder, ast.Constant(keyword.arg), call), keyword.value, inside, guards)
+                self._write(entry(holder, ast.Constant(keyword.arg), call), keyword.value, inside, guards)
 
     def _loop(self, loop: ast.For, inside: str, guards: tuple[Guard, ...]) -> None:
         """``for f in ds_doc: ann_doc[f] = ds_doc[f]`` copies; ``for f in ('a', 'b'): doc[f] = …`` writes each."""
-        names = {node.id for node in ast.walk(loop.target) if isinstance(node, ast.Name)}
+        names = {node.id for node in walk(loop.target) if isinstance(node, ast.Name)}
         rounds = list(self._pairs.rounds(loop.target, loop.iter))
         for node in walk(loop):
-            target = node.targets[0] if isinstance(node, ast.Assign | ast.Delete) else _popped(node)
+            target = node.targets[0] if isinstance(node, ast.Assign | ast.Delete) else popped(node)
             if not isinstance(target, ast.Subscript):
                 continue
-            used = {inner.id for inner in ast.walk(target.slice) if isinstance(inner, ast.Name)} & names
+            used = {inner.id for inner in walk(target.slice) if isinstance(inner, ast.Name)} & names
             if isinstance(node, ast.Assign) and isinstance(target.slice, ast.Name) and used:
                 self._copy(target.value, self._single(loop.iter, inside), self._tested(loop, inside), inside)
             for known in rounds if used else ():
-                fixed = _entry(target.value, substituted(target.slice, known), target)
+                fixed = entry(target.value, substituted(target.slice, known), target)
                 if isinstance(node, ast.Assign):
                     self._write(fixed, substituted(node.value, known), inside, guards)
                 else:
@@ -238,8 +236,8 @@ class Collector:
             return node
         found = [
             one.value
-            for one in self._code.nodes[inside]
-            if isinstance(one, ast.Assign) and isinstance(one.targets[0], ast.Name) and one.targets[0].id == node.id
+            for one in self._code.each(ast.Assign, inside)
+            if isinstance(one.targets[0], ast.Name) and one.targets[0].id == node.id
         ]
         chosen = len(found) == 1 and isinstance(found[0], ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.BinOp)
         return found[0] if chosen else node
@@ -263,40 +261,3 @@ class Collector:
             elif isinstance(test, ast.BinOp) and isinstance(test.op, ast.Sub):
                 found |= set(self._code.strings(test.right) or ())
         return frozenset(found)
-
-
-def iterated(node: ast.expr) -> ast.expr:
-    """What a loop goes through, without ``.items()``, ``list()`` and what is taken off it."""
-    match node:
-        case ast.Call(func=ast.Attribute(value=value, attr="items" | "keys" | "copy" | "difference")):
-            return iterated(value)
-        case ast.Call(func=ast.Name(id="list" | "tuple" | "set" | "sorted" | "dict"), args=[value, *_]):
-            return iterated(value)
-        case ast.BinOp(left=value, op=ast.Sub()):
-            return iterated(value)
-        case ast.ListComp(elt=ast.Name(), generators=[part]) | ast.GeneratorExp(elt=ast.Name(), generators=[part]):
-            return iterated(part.iter)
-        case ast.SetComp(elt=ast.Name(), generators=[part]):
-            return iterated(part.iter)
-        case _:
-            return node
-
-
-def _entry(holder: ast.expr, key: ast.expr, at: ast.expr) -> ast.Subscript:
-    return ast.Subscript(holder, key, lineno=getattr(at, "lineno", 0), col_offset=0)
-
-
-def _popped(node: ast.AST) -> ast.expr | None:
-    match node:
-        case ast.Call(func=ast.Attribute(value=holder, attr="pop"), args=[key, *_]):
-            return _entry(holder, key, node)
-        case _:
-            return None
-
-
-def _is_place(target: ast.Subscript) -> bool:
-    """A number or a counter picks one of a list: ``docs[0]``, ``doc['peaks'][i]``."""
-    holds_list = isinstance(target.value, ast.Subscript) or (
-        isinstance(target.value, ast.Name) and target.value.id.endswith("s")
-    )
-    return isinstance(target.slice, ast.Constant | ast.Name | ast.UnaryOp) and holds_list

@@ -7,13 +7,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bot.domain.rules import es_sql
-from bot.domain.rules.es_code import Code, walk
+from bot.domain.rules.es_code import Code
 from bot.domain.rules.es_flow import ANNOTATION, DATASET, Flow
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-Guard = tuple[ast.expr, bool]  # a condition, and whether it holds where the statement stands
+    from bot.domain.rules.es_nodes import Guard
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,39 +110,3 @@ def _take_columns(fields: dict[str, Field], text: str, expression: ast.expr) -> 
     for column in es_sql.columns(text).values():
         line = expression.lineno + text.count("\n", 0, column.offset) if expression.lineno else 0
         fields[column.name] = Field(column.name, line, column)
-
-
-def branches(statement: ast.stmt) -> Iterator[tuple[list[ast.stmt], tuple[Guard, ...]]]:
-    """The bodies inside a statement, each with the conditions it adds."""
-    match statement:
-        case ast.If(test=test, body=body, orelse=orelse):
-            yield body, ((test, True),)
-            yield orelse, ((test, False),)
-        case ast.For(body=body, orelse=orelse) | ast.While(body=body, orelse=orelse):
-            yield body, ()
-            yield orelse, ()
-        case ast.With(body=body) | ast.AsyncWith(body=body) | ast.AsyncFor(body=body):
-            yield body, ()
-        case ast.Match(subject=subject, cases=cases):
-            for case in cases:
-                pattern = ast.Tuple([subject, ast.Constant(ast.unparse(case.pattern))])
-                yield case.body, ((pattern, True), *(((case.guard, True),) if case.guard is not None else ()))
-        case ast.Try(body=body, handlers=handlers, orelse=orelse, finalbody=finalbody):
-            for part in (body, *(handler.body for handler in handlers), orelse, finalbody):
-                yield part, ()
-        case _:
-            return
-
-
-def calls(statement: ast.stmt) -> Iterator[ast.Call]:
-    """The calls of a statement itself, not of the statements inside it."""
-    yield from (node for node in own_nodes(statement) if isinstance(node, ast.Call))
-
-
-def own_nodes(statement: ast.stmt) -> Iterator[ast.AST]:
-    """What a statement is made of, without the statements inside it."""
-    for name in statement._fields:
-        value = getattr(statement, name, None)
-        for part in value if isinstance(value, list) else (value,):
-            if isinstance(part, ast.AST) and not isinstance(part, ast.stmt | ast.ExceptHandler | ast.match_case):
-                yield from walk(part)

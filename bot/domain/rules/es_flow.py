@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from bot.domain.rules import es_sql
 from bot.domain.rules.es_handing import handed_on, spreads
+from bot.domain.rules.es_nodes import last_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +30,18 @@ _SENDING = frozenset({"index", "create", "update"})
 _DATASET_NAME = re.compile(r"(^|_)(ds|datasets?)_docs?$|^dataset$")
 _ANNOTATION_NAME = re.compile(r"(^|_)(anns?|annotations?)_docs?$|^annotations$")
 _DOCUMENT_NAME = re.compile(r"(^|_)docs?$")
+_FOLLOWED = (
+    ast.Call,
+    ast.Assign,
+    ast.Dict,
+    ast.Return,
+    ast.For,
+    ast.comprehension,
+    ast.AnnAssign,
+    ast.NamedExpr,
+    ast.AugAssign,
+    ast.Yield,
+)
 _MAIN_TABLES = {"dataset": DATASET, "annotation": ANNOTATION, "iso_image_metrics": ANNOTATION}
 
 
@@ -46,7 +59,8 @@ class Flow:
         self.literals: list[tuple[str, str, ast.expr]] = []  # (role, function, document) sent as it is built
         for name, nodes in code.nodes.items():
             for node in nodes:
-                self._follow(node, name)
+                if isinstance(node, _FOLLOWED):
+                    self._follow(node, name)
         for name, outer in code.inside.items():
             self._enclose(name, outer)
         self._settle()
@@ -87,7 +101,7 @@ class Flow:
     def _enclose(self, name: str, outer: str) -> None:
         """A function inside a function sees the variables around it."""
         own = set(self.code.parameters(name))
-        used = {node.id for node in self.code.nodes[name] if isinstance(node, ast.Name)} - own
+        used = {node.id for node in self.code.each(ast.Name, name)} - own
         self._edges.extend(((outer, variable), (name, variable)) for variable in sorted(used))
 
     def _merge(self, value: ast.expr, whole: Node, inside: str) -> None:
@@ -104,7 +118,7 @@ class Flow:
 
     def _link_iteration(self, iterated: ast.expr, target: ast.expr, inside: str) -> None:
         if isinstance(iterated, ast.Call) and isinstance(target, ast.Tuple):
-            name = ast.unparse(iterated.func)
+            name = iterated.func.id if isinstance(iterated.func, ast.Name) else ""
             if name == "enumerate" and len(target.elts) > 1 and iterated.args:
                 self._link(iterated.args[0], target.elts[1], inside)
             elif name == "zip":
@@ -162,10 +176,9 @@ class Flow:
         if isinstance(place, ast.Attribute) and isinstance(place.value, ast.Name):
             set_once = [
                 node.value
-                for nodes in self.code.nodes.values()
-                for node in nodes
-                if isinstance(node, ast.Assign)
-                and any(isinstance(one, ast.Attribute) and one.attr == place.attr for one in node.targets)
+                for function in self.code.functions
+                for node in self.code.each(ast.Assign, function)
+                if any(isinstance(one, ast.Attribute) and one.attr == place.attr for one in node.targets)
             ]
             if len(set_once) == 1 and isinstance(set_once[0], ast.Subscript):
                 self.places[role].add(self.code.text(set_once[0].slice) or ast.unparse(set_once[0].slice))
@@ -207,7 +220,7 @@ class Flow:
             self.queries.setdefault(text, call.args[0])
             yield ("query", text)
             return
-        function = ast.unparse(call.func).rsplit(".", 1)[-1]
+        function = last_name(call.func)
         if function in _PASSING:
             yield from (found for value in call.args[:1] for found in self._nodes(value, inside))
         elif function in _COPYING and isinstance(call.func, ast.Attribute):
@@ -268,8 +281,8 @@ class Flow:
 
     def _name(self) -> None:
         """Names of documents tell where flow does not: ``ann_doc``, ``ds_doc``, and ``doc`` beside documents of one kind."""
-        for name, nodes in self.code.nodes.items():
-            variables = {node.id for node in nodes if isinstance(node, ast.Name)} | set(self.code.parameters(name))
+        for name in self.code.functions:
+            variables = {node.id for node in self.code.each(ast.Name, name)} | set(self.code.parameters(name))
             for variable in sorted(variables):
                 role = self._named_role(name, variable)
                 if role and not self.roles.get((name, variable)) and not self._is_private(name, variable):

@@ -11,17 +11,18 @@ import ast
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from bot.domain.rules.es_documents import branches
 from bot.domain.rules.es_flow import ANNOTATION, DATASET
+from bot.domain.rules.es_nodes import branches, last_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from bot.domain.rules.es_code import Code
+    from bot.domain.rules.es_code import Code, Function
 
 _DEEPEST = 12
 _MOST_STEPS = 3_000  # statements; METASPACE's longest way takes some fifty
 _ROLES = (DATASET, ANNOTATION)
+_CREATING = frozenset({"create", "put_mapping", "put_index_template"})
 
 
 class _Unknown:
@@ -54,13 +55,28 @@ class Index:
 def read(code: Code) -> Mapping[str, Index]:
     """Kind of document → index; empty where the module creates none."""
     found: dict[str, Index] = {}
-    for name, function in code.functions.items():
+    for name, function in _creating(code).items():
         run = _Run(code, name, _Budget(_MOST_STEPS))
         run.carry_out(function.body)
         for created in run.created:
             for role, index in _indices(created):
                 found.setdefault(role, index)
     return found
+
+
+def _creating(code: Code) -> dict[str, Function]:
+    """The functions that create an index themselves or call one that does: no other needs to be carried out."""
+    found = {name for name in code.functions if any(_creates(call) for call in code.each(ast.Call, name))}
+    grown = True
+    while grown:
+        callers = {name for name, calls in code.calls.items() if any(called in found for _, called in calls)}
+        grown = not callers <= found
+        found |= callers
+    return {name: function for name, function in code.functions.items() if name in found}
+
+
+def _creates(call: ast.Call) -> bool:
+    return isinstance(call.func, ast.Attribute) and call.func.attr in _CREATING
 
 
 @dataclass(slots=True)
@@ -210,7 +226,7 @@ class _Run:
             if call.func.attr == "fromkeys" and len(call.args) == 2:  # noqa: PLR2004 - the keys, and one value for all
                 names, value = (self._value(argument) for argument in call.args)
                 return dict.fromkeys(names, value) if isinstance(names, list) else UNKNOWN
-        name = ast.unparse(call.func).rsplit(".", 1)[-1]
+        name = last_name(call.func)
         if name in ("dict", "deepcopy", "copy"):
             base = self._value(call.args[0]) if call.args else {}
             return _merged(base, given) if isinstance(base, dict) else UNKNOWN
@@ -227,11 +243,7 @@ class _Run:
         return inner.returned
 
     def _note_creation(self, call: ast.Call, given: dict[str, Any]) -> None:
-        if not isinstance(call.func, ast.Attribute) or call.func.attr not in (
-            "create",
-            "put_mapping",
-            "put_index_template",
-        ):
+        if not isinstance(call.func, ast.Attribute) or not _creates(call):
             return
         body = given.get("body")
         body = body if isinstance(body, dict) else {}

@@ -130,9 +130,8 @@ class Pairs:
         if isinstance(value, ast.Name):
             found = [
                 node.value
-                for node in self._code.nodes[function]
-                if isinstance(node, ast.Assign)
-                and any(isinstance(one, ast.Name) and one.id == value.id for one in node.targets)
+                for node in self._code.each(ast.Assign, function)
+                if any(isinstance(one, ast.Name) and one.id == value.id for one in node.targets)
             ]
             if len(found) == 1 and isinstance(found[0], ast.Dict | ast.List | ast.ListComp):
                 return found[0], function

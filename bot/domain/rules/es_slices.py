@@ -7,7 +7,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bot.domain.rules.es_documents import Guard, branches, own_nodes
+from bot.domain.rules.es_nodes import Guard, branches, own_nodes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,11 +40,11 @@ class Bindings:
         self.of: defaultdict[tuple[str, str], list[Binding]] = defaultdict(list)
         self.returns: defaultdict[str, list[Binding]] = defaultdict(list)
         self.calls: defaultdict[str, list[tuple[str, ast.Call]]] = defaultdict(list)
+        self._code = code
         for name, function in code.functions.items():
             self._walk(function.body, name, ())
-            for node in code.nodes[name]:
-                if isinstance(node, ast.Call) and (called := code.called(node, name)):
-                    self.calls[called].append((name, node))
+            for call, called in code.calls[name]:
+                self.calls[called].append((name, call))
 
     def relevant(self, function: str, variable: str, entry: str = "") -> list[Binding]:
         """The bindings of a variable that matter to one of its entries; without a name, to all of it."""
@@ -60,7 +60,7 @@ class Bindings:
         for statement in body:
             for variable, binding in _bound(statement, guards):
                 self.of[inside, variable].append(binding)
-            for node in own_nodes(statement):
+            for node in own_nodes(statement) if self._code.each(ast.NamedExpr, inside) else ():
                 if isinstance(node, ast.NamedExpr):
                     self.of[inside, node.target.id].append(Binding("=", node.value, None, guards, plain=True))
             if isinstance(statement, ast.Return) and statement.value is not None:

@@ -8,22 +8,43 @@ from __future__ import annotations
 
 import ast
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bot.domain.rules.es_nodes import walk
 from bot.domain.rules.es_slices import Binding
 from bot.domain.rules.es_words import Scope, Words, is_fallback
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
-    from bot.domain.rules.es_documents import Field, Guard, Write
+    from bot.domain.rules.es_documents import Documents, Field, Write
+    from bot.domain.rules.es_nodes import Guard
     from bot.domain.rules.es_words import Need
 
 _MEMBER = re.compile(r"(\w[\w. ]*?) -> ('\w+')(?: :: text)?(?: \|.*)?")
 
 
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A statement in words, empty if it only hands something on; what it needs; the entry that it concerns."""
+
+    text: str
+    needs: frozenset[Need]
+    entry: str | None
+
+
 class Values(Words):
     """The values of one version's fields."""
+
+    def __init__(
+        self,
+        documents: Documents,
+        stand_ins: Mapping[str, str] | None = None,
+        renamed: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(documents, stand_ins, renamed)
+        self._known: dict[tuple[Need, bool], list[_Line]] = {}
 
     def of(self, found: Field, *, bare: bool = False) -> frozenset[str]:
         """The statements behind a field's writes."""
@@ -46,7 +67,12 @@ class Values(Words):
         """An expression that makes a field in both versions is that field, wherever else it stands."""
         both = self.fields_by_words().items() & others[0].fields_by_words().items()
         for each in (self, *others):
-            each.told = dict(both)
+            each.learn(dict(both))
+
+    def learn(self, told: Mapping[str, str]) -> None:
+        """Say a field where some words make it; what was said before is forgotten."""
+        self.told = told
+        self._known.clear()
 
     def fields_by_words(self) -> dict[str, str]:
         """Fields that one statement makes, by its words."""
@@ -111,18 +137,31 @@ class Values(Words):
             if need in done:
                 continue
             done.add(need)
-            for binding, function in self._sources(need):
-                if not need[2] and binding.entry and f"{own}.{binding.entry}" in fields:
+            for line in self._lines(need, bare=bare):
+                if not need[2] and line.entry and f"{own}.{line.entry}" in fields:
                     continue  # a field of its own
-                scope = Scope(function, strict=False, bare=bare)
-                value = self._say(binding.value, scope)
-                key = self._say(binding.key, scope) if binding.key is not None else ""
-                guards = self._say_guards(binding.guards, scope)
-                passed_on = binding.plain or binding.how in ("return", "argument")
-                if not passed_on or not _is_trivial(value) or guards:
-                    how = "" if passed_on else binding.how
-                    said.add(f"{how} {key} {value}{guards}")
-                needs |= scope.needs - done
+                if line.text:
+                    said.add(line.text)
+                needs |= line.needs - done
+
+    def _lines(self, need: Need, *, bare: bool) -> list[_Line]:
+        """The statements behind a need: many fields share them, so they are put into words once."""
+        if (need, bare) not in self._known:
+            self._known[need, bare] = [
+                self._line(binding, Scope(function, strict=False, bare=bare))
+                for binding, function in self._sources(need)
+            ]
+        return self._known[need, bare]
+
+    def _line(self, binding: Binding, scope: Scope) -> _Line:
+        self._words = 0
+        value = self._say(binding.value, scope)
+        key = self._say(binding.key, scope) if binding.key is not None else ""
+        guards = self._say_guards(binding.guards, scope)
+        passed_on = binding.plain or binding.how in ("return", "argument")
+        matters = not passed_on or not _is_trivial(value) or guards
+        how = "" if passed_on else binding.how
+        return _Line(f"{how} {key} {value}{guards}" if matters else "", frozenset(scope.needs), binding.entry)
 
     def _sources(self, need: Need) -> Iterable[tuple[Binding, str]]:
         first, second, entry = need
@@ -140,7 +179,7 @@ class Values(Words):
 def _stands_alone(binding: Binding, name: ast.expr) -> bool:
     """Whether a variable's binding is a plain value that does not build on the variable itself."""
     own = isinstance(name, ast.Name) and name.id in {
-        node.id for node in ast.walk(binding.value) if isinstance(node, ast.Name)
+        node.id for node in walk(binding.value) if isinstance(node, ast.Name)
     }
     return binding.plain and binding.part is None and not own
 

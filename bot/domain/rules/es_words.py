@@ -10,17 +10,20 @@ import ast
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from bot.domain.rules.es_nodes import walk
 from bot.domain.rules.es_slices import Binding, bindings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from bot.domain.rules.es_documents import Documents, Guard
+    from bot.domain.rules.es_documents import Documents
+    from bot.domain.rules.es_nodes import Guard
 
 _OWN_PACKAGE = "sm."
 _DEEPEST = 40
-_MOST_WORDS = 20_000  # a field's whole computation; METASPACE's longest takes some hundred
+_MOST_WORDS = 20_000  # one statement, and what is put in the place of its names; METASPACE's longest takes some hundred
 Need = tuple[str, str, str]  # (function, variable, entry of it or "") or ("return", function, "")
+_UNSAID = frozenset({"ctx", "type_comment", "kind"})
 _GETTING = frozenset({"get", "pop", "setdefault"})
 _NEGATIVE: dict[type[ast.cmpop], type[ast.cmpop]] = {ast.IsNot: ast.Is, ast.NotEq: ast.Eq, ast.NotIn: ast.In}
 
@@ -60,7 +63,7 @@ class Words:
         self._stand_ins = stand_ins or {}
         self._renamed = renamed or {}
         self._words = 0
-        self.told: dict[str, str] = {}  # words → the field that they make, in both versions
+        self.told: Mapping[str, str] = {}  # words → the field that they make, in both versions
 
     def _say_guards(self, guards: tuple[Guard, ...], scope: Scope) -> str:
         tests = {pair for test, holds in guards for pair in self._conditions(test, scope, holds=holds)}
@@ -105,6 +108,8 @@ class Words:
         match node:
             case ast.Name(id=name):
                 return self._say_name(name, scope)
+            case ast.Constant(value=value):
+                return repr(value)
             case ast.NamedExpr(value=value):
                 return self._say(value, scope)
             case ast.Subscript(value=ast.Name(id=name), slice=index) if self._is_document(name, scope):
@@ -125,8 +130,6 @@ class Words:
                 return f"{entry!r} in {self._say_name(name, scope, entry)}"
             case ast.ListComp() | ast.SetComp() | ast.GeneratorExp() | ast.DictComp() | ast.Lambda():
                 return self._say_binding(node, scope)
-            case ast.Constant(value=value):
-                return repr(value)
             case ast.BoolOp(op=op, values=values) if scope.asked:
                 return f"{type(op).__name__}({', '.join(sorted(self._say(value, scope) for value in values))})"
             case ast.Attribute(value=ast.Name(id=name), attr=attr) if self._code.imports.get(name, "").startswith(
@@ -141,9 +144,8 @@ class Words:
 
     def _say_parts(self, node: ast.AST, scope: Scope) -> str:
         parts = []
-        for name, value in ast.iter_fields(node):
-            if name in ("ctx", "type_comment", "kind"):
-                continue
+        for name in node._fields:
+            value = None if name in _UNSAID else getattr(node, name, None)
             if isinstance(value, list):
                 parts.append(
                     "[" + ", ".join(self._say(item, scope) for item in value if isinstance(item, ast.AST)) + "]"
@@ -225,7 +227,7 @@ class Words:
             scope.bound |= {arg.arg for arg in node.args.args}
             said = f"Lambda({self._say(node.body, scope)})"
         else:
-            targets = [inner for part in node.generators for inner in ast.walk(part.target)]
+            targets = [inner for part in node.generators for inner in walk(part.target)]
             scope.bound |= {inner.id for inner in targets if isinstance(inner, ast.Name)}
             said = self._say_parts(node, scope)
         scope.bound = outer
