@@ -88,6 +88,7 @@ def _open(repo: Path) -> Iterator[GitHistory]:
             yield history
     finally:
         if collecting:
+            gc.freeze()  # the process ends soon: nothing of it needs to be looked through once more
             gc.enable()
 
 

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
     from bot.domain.version import Version
@@ -101,6 +101,9 @@ class History(Protocol):
 
     def blob(self, *, blob: str) -> str | None:
         """The text of a Git blob by its object name; None where the clone lacks it."""
+
+    def expect(self, *, blobs: Iterable[str]) -> None:
+        """Say which blobs will be asked for, so that they can be got ready together. Nothing depends on it but time."""
 
     def files(self, *, commit: str, under: str) -> Mapping[str, str]:
         """Path → blob of every file below a folder (or of one file); empty where there is none."""

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 from integrations.history import parsing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from integrations.history.git import Git
     from integrations.history.parsing import Entry
-    from integrations.history.process import Process
+    from integrations.history.process import Object, Process
 
 _LARGEST_KEPT, _MOST_KEPT = 200_000, 32_000_000  # characters
 _MOST_TREES = 20_000
+_AT_ONCE = 60  # names, even the longest: they fit the smallest pipe
 
 
 class Objects:
@@ -35,16 +36,32 @@ class Objects:
             self._process.close()
         self._process = None
 
-    def get(self, name: str) -> tuple[str, str, bytes] | None:
-        """(object name, type, contents); None where the clone lacks it."""
+    def get(self, name: str) -> Object | None:
+        """An object by any name; None where the clone lacks it."""
+        return self._ask([name])[0]
+
+    def _ask(self, names: Sequence[str]) -> list[Object | None]:
         with self._lock:
             if self._process is None:
                 self._process = self._git.start("cat-file", "--batch")
             try:
-                return self._process.object(name)
-            except BrokenPipeError:
+                return self._process.objects(names)
+            except BrokenPipeError:  # a partial clone lacks one of them
                 self.close()
-                return None
+                return [None] * len(names)
+
+    def _ask_all(self, names: Iterable[str]) -> Iterator[tuple[str, Object]]:
+        """What the clone has of some objects: waiting for each in turn would take longer than reading them."""
+        wanted = list(dict.fromkeys(names))
+        for start in range(0, len(wanted), _AT_ONCE):
+            some = wanted[start : start + _AT_ONCE]
+            yield from ((name, found) for name, found in zip(some, self._ask(some), strict=True) if found)
+
+    def expect(self, blobs: Iterable[str]) -> None:
+        """Keep the texts of many blobs."""
+        for blob, (_, kind, contents) in self._ask_all(blob for blob in blobs if blob not in self._texts):
+            if kind == "blob":
+                self._keep(blob, contents.decode("utf-8", "replace"))
 
     def text(self, blob: str) -> str | None:
         """The text of a blob; None where the clone lacks it. What is no UTF-8 is replaced, never refused."""
@@ -77,7 +94,17 @@ class Objects:
             return {}
         if not found[1]:
             return {path: found[0]}
+        self._read_below(found[0])
         return dict(self._below(found[0], f"{path}/" if path else ""))
+
+    def _read_below(self, tree: str) -> None:
+        """Keep all trees inside one, level by level."""
+        level = [tree]
+        while level:
+            for name, found in self._ask_all(each for each in level if each not in self._trees):
+                self._keep_tree(name, found)
+            inner = (self._trees.get(each, {}).values() for each in level)
+            level = [sha for entries in inner for sha, is_folder in entries if is_folder]
 
     def _below(self, tree: str, prefix: str) -> Iterator[tuple[str, str]]:
         for name, (sha, is_folder) in self._entries(tree).items():
@@ -87,9 +114,12 @@ class Objects:
                 yield f"{prefix}{name}", sha
 
     def _entries(self, tree: str) -> Mapping[str, Entry]:
-        if tree not in self._trees:
-            if len(self._trees) >= _MOST_TREES:
-                self._trees = {}
-            found = self.get(tree)
-            self._trees[tree] = dict(parsing.parse_tree(found[2], len(tree) // 2)) if found else {}
-        return self._trees[tree]
+        known = self._trees.get(tree)
+        return known if known is not None else self._keep_tree(tree, self.get(tree))
+
+    def _keep_tree(self, tree: str, found: Object | None) -> Mapping[str, Entry]:
+        entries = dict(parsing.parse_tree(found[2], len(tree) // 2)) if found else {}
+        if len(self._trees) >= _MOST_TREES:
+            self._trees = {}
+        self._trees[tree] = entries
+        return entries

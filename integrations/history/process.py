@@ -9,8 +9,9 @@ from typing import IO, TYPE_CHECKING
 from bot.domain.errors import Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
+Object = tuple[str, str, bytes]  # name, type, contents
 _END = b"=end of this pair="
 
 
@@ -26,9 +27,15 @@ class Process:
         self._questions: IO[bytes] = self._process.stdin
         self._answers: IO[bytes] = self._process.stdout
 
-    def object(self, name: str) -> tuple[str, str, bytes] | None:
-        """(object name, type, contents), or None where there is none. Raises BrokenPipeError if Git died."""
-        self._ask(name.encode("utf-8", "surrogateescape") + b"\n")
+    def objects(self, names: Sequence[str]) -> list[Object | None]:
+        """What stands behind each of some names, with one wait for all. Raises BrokenPipeError if Git died.
+
+        Together the names must fit a pipe: else Git and we would wait for each other.
+        """
+        self._ask(b"".join(name.encode("utf-8", "surrogateescape") + b"\n" for name in names))
+        return [self._object() for _ in names]
+
+    def _object(self) -> Object | None:
         header = self._answers.readline()
         if not header:
             raise BrokenPipeError

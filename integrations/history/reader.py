@@ -93,6 +93,10 @@ class GitHistory:
         """The text of a blob; None where the clone lacks it. What is no UTF-8 is replaced, never refused."""
         return self._objects.text(blob)
 
+    def expect(self, *, blobs: Iterable[str]) -> None:
+        """Get the texts of many blobs ready at once."""
+        self._objects.expect(blobs)
+
     def files(self, *, commit: str, under: str) -> Mapping[str, str]:
         """Path → blob of every file at or below ``under`` in a commit."""
         tree = self._tree(commit)

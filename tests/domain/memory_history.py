@@ -10,7 +10,7 @@ from bot.domain.changes import Change, Commit, Range, Ref, Relation, Status, Tag
 from bot.domain.version import Version
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 
 def _sha(text: str) -> str:
@@ -58,6 +58,9 @@ class MemoryHistory:
 
     def blob(self, *, blob: str) -> str | None:
         return None if blob in self._lacking else self._blobs.get(blob)
+
+    def expect(self, *, blobs: Iterable[str]) -> None:
+        """Everything is at hand."""
 
     def files(self, *, commit: str, under: str) -> Mapping[str, str]:
         tree = self._trees[commit]

@@ -44,6 +44,8 @@ RULES: tuple[Rule, ...] = (
 def find(reading: Reading) -> tuple[Finding, ...]:
     """All findings of a range, by kind and subject; of two about the same subject the earlier rule's."""
     order = list(Kind)
+    read = [change for change in reading.span.changes if not _READ.isdisjoint(paths.kinds(change))]
+    reading.expect(blob for change in read for blob in (change.old_blob, change.new_blob) if blob)
     found = [finding for rule in RULES for finding in _carefully(rule, reading)]
     unique = {(finding.kind, finding.subject): finding for finding in reversed(found)}
     return tuple(sorted(unique.values(), key=lambda finding: (order.index(finding.kind), finding.subject)))

@@ -25,6 +25,7 @@ _SECRET = re.compile(r"password|passwd|secret|token|api_?key|private|credential|
 _ROLE = re.compile(r"^ansible/roles/([\w-]+)/")
 _MOST = 8
 _NAMES: dict[str, frozenset[str]] = {}  # blob → the variables it defines; a blob never changes
+_MOST_NAMES = 4000
 
 
 def findings(reading: Reading) -> Iterator[Finding]:
@@ -101,21 +102,33 @@ def _defined(reading: Reading) -> set[str]:
     """Every variable that Ansible's own templates, defaults and tasks define in the head."""
     if not any(Kind.CONFIG_TEMPLATE in paths.kinds(change) for change in reading.span.changes):
         return set()
-    found: set[str] = set()
-    for path, blob in reading.files(commit=reading.new, under="ansible").items():
-        if reading.around.variables is not None and path.startswith("ansible/aws/templates/"):
-            continue  # what the environment should have is no proof where it is known what it has
-        if _is_variables(path) and path.endswith((".yml", ".yaml", ".template")):
-            if blob not in _NAMES:
-                _NAMES[blob] = frozenset(_DEFINED.findall(reading.blob(blob, path)))
-            found |= _NAMES[blob]
-        elif "/tasks/" in path and path.endswith((".yml", ".yaml")):
-            if blob not in _NAMES:
-                text = reading.blob(blob, path)
-                pairs = _SET.findall(text) if "register" in text or "set_fact" in text else []
-                _NAMES[blob] = frozenset(name for pair in pairs for name in pair if name)
-            found |= _NAMES[blob]
-    return found
+    files = {
+        path: blob
+        for path, blob in reading.files(commit=reading.new, under="ansible").items()
+        # what the environment should have is no proof where it is known what it has
+        if _defines(path) and (reading.around.variables is None or not path.startswith("ansible/aws/templates/"))
+    }
+    reading.expect(blob for blob in files.values() if blob not in _NAMES)
+    return {name for path, blob in files.items() for name in _names(reading, blob, path)}
+
+
+def _defines(path: str) -> bool:
+    written = path.endswith((".yml", ".yaml"))
+    return (_is_variables(path) and (written or path.endswith(".template"))) or ("/tasks/" in path and written)
+
+
+def _names(reading: Reading, blob: str, path: str) -> frozenset[str]:
+    """The variables that a file of variables or tasks gives a value."""
+    if blob not in _NAMES:
+        if len(_NAMES) >= _MOST_NAMES:
+            _NAMES.clear()
+        text = reading.blob(blob, path)
+        if _is_variables(path):
+            _NAMES[blob] = frozenset(_DEFINED.findall(text))
+        else:
+            pairs = _SET.findall(text) if "register" in text or "set_fact" in text else []
+            _NAMES[blob] = frozenset(name for pair in pairs for name in pair if name)
+    return _NAMES[blob]
 
 
 def _roles(reading: Reading) -> set[str]:

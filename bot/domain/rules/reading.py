@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from bot.domain.changes import Change, History, Range, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 
 # Tables with tens of millions of rows: reading one takes longer than the minute that a silent deployment may be away.
@@ -58,6 +58,10 @@ class Reading:
     def files(self, *, commit: str, under: str) -> Mapping[str, str]:
         """Path → blob at or below ``under``."""
         return self._history.files(commit=commit, under=under)
+
+    def expect(self, blobs: Iterable[str]) -> None:
+        """Say which blobs will be read: together they come faster."""
+        self._history.expect(blobs=blobs)
 
     def blob(self, blob: str, path: str) -> str:
         """A blob's text, empty (and a blind spot) where the clone lacks it."""

@@ -56,7 +56,9 @@ def sources(reading: Reading) -> tuple[_Source, ...]:
 
 
 def _sources(reading: Reading) -> Iterator[_Source]:
-    for path, blob in _paths(reading).items():
+    found = _paths(reading)
+    reading.expect(blob for blob in found.values() if blob not in _TEXTS)
+    for path, blob in found.items():
         text = _text(reading, blob, path)
         if "_source" in text or "term" in text:
             yield _Source(path, text, _lines(text))

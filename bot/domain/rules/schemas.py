@@ -68,7 +68,9 @@ def read(reading: Reading, commit: str) -> Schema:
     from graphql import GraphQLError
 
     schema = Schema()
-    for path, blob in sorted(schema_files(reading, commit).items()):
+    files = sorted(schema_files(reading, commit).items())
+    reading.expect(blob for _, blob in files)
+    for path, blob in files:
         try:
             definitions = _definitions(reading.blob(blob, path), path)
         except (GraphQLError, RecursionError) as error:
