@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sys
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -58,7 +56,7 @@ class LazyGroup(click.Group):
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(version("metaspace-releasebot"), prog_name="releasebot")
+@click.version_option(package_name="metaspace-releasebot", prog_name="releasebot")
 def cli() -> None:
     """Release METASPACE to production from Slack."""
 
@@ -67,6 +65,8 @@ def cli() -> None:
 @CONFIG
 def serve(config_path: Path) -> None:
     """Run the bot until SIGTERM or Ctrl-C."""
+    import asyncio
+
     from bot.app import serve as run
 
     sys.exit(asyncio.run(run(_settings(config_path))))
@@ -107,6 +107,8 @@ def config_example() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def doctor(config_path: Path, only: Sequence[str], *, as_json: bool) -> None:
     """Try every system that a release needs, and say how to mend what fails."""
+    import asyncio
+
     from bot.doctor import examine
 
     findings = asyncio.run(examine(_settings(config_path), only=frozenset(only)))

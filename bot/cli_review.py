@@ -46,12 +46,16 @@ def _exits(command: Callable[_Args, None]) -> Callable[_Args, None]:
 @_exits
 def review(repo: Path, base: str, head: str, *, as_json: bool) -> None:
     """Say what BASE...HEAD would ship and what it needs."""
-    from bot.cli_table import page
     from bot.reviewing import METASPACE_URL, review_range
 
     with _open(repo) as history:
         found = review_range(history, base=base, head=head, web_url=METASPACE_URL)
-    click.echo(_json(found.to_json()) if as_json else page(found))
+    if as_json:
+        click.echo(_json(found.to_json()))
+        return
+    from bot.cli_table import page
+
+    click.echo(page(found))
 
 
 @click.command()
@@ -61,7 +65,6 @@ def review(repo: Path, base: str, head: str, *, as_json: bool) -> None:
 @_exits
 def backtest(repo: Path, truth: Path | None, *, as_json: bool) -> None:
     """Review every pair of consecutive version tags, and compare with the truth where it is known."""
-    from bot.cli_table import table
     from bot.reviewing import METASPACE_URL
     from bot.reviewing import backtest as run
 
@@ -72,6 +75,8 @@ def backtest(repo: Path, truth: Path | None, *, as_json: bool) -> None:
     if as_json:
         click.echo(_json([found.to_json() for found in reviews]))
     elif not known:
+        from bot.cli_table import table
+
         click.echo(table(reviews))
     if truth and not _compare(reviews, known, quiet=as_json):
         sys.exit(_DIFFERENT)

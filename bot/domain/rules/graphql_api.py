@@ -24,7 +24,7 @@ def findings(reading: Reading) -> Iterator[Finding]:
     old, new = schemas.read(reading, reading.old), schemas.read(reading, reading.new)
     for schema, side in ((old, "base"), (new, "head")):
         reading.blind_spots += [f"{side}: {broken}: its types were not compared." for broken in schema.broken]
-        if not schema.broken and (missing := schema.undefined()):
+        if not schema.broken and (missing := schema.undefined):
             reading.blind_spots.append(
                 f"{side}: the GraphQL schema does not build: {', '.join(missing[:5])} not defined."
             )
@@ -76,7 +76,9 @@ def _breaking(old: Schema, new: Schema) -> Iterator[str]:
             yield f"GraphQL: type {name} is gone: clients that use it break."
             continue
         for each in before.fields.values():
-            yield from _breaking_field(name, before, each, after.fields.get(each.name))
+            now = after.fields.get(each.name)
+            if now is None or (each.type, each.arguments) != (now.type, now.arguments):
+                yield from _breaking_field(name, before, each, now)
         if before.kind == "InputObjectType":
             for each in after.fields.values():
                 if each.name not in before.fields and each.required:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -43,13 +43,14 @@ class SchemaType:
     fields: dict[str, SchemaField] = field(default_factory=dict)
 
 
-@dataclass(slots=True)
+@dataclass
 class Schema:
     """One version's merged schema; ``broken`` are files that do not parse."""
 
     types: dict[str, SchemaType] = field(default_factory=dict)
     broken: list[str] = field(default_factory=list)
 
+    @cached_property
     def undefined(self) -> list[str]:
         """Types that are used and never defined: such a schema does not build."""
         used = {_named(name) for kind in self.types.values() for each in kind.fields.values() for name in _types(each)}
@@ -65,14 +66,20 @@ class _Definition:
 
 def read(reading: Reading, commit: str) -> Schema:
     """The schema of a commit, from every .graphql file of the server."""
+    files = sorted(schema_files(reading, commit).items())
+    reading.expect(blob for _, blob in files)
+    return _merged(tuple((path, reading.blob(blob, path)) for path, blob in files))
+
+
+@lru_cache(maxsize=32)
+def _merged(files: tuple[tuple[str, str], ...]) -> Schema:
+    """The schema of some files, by path and text. Most commits leave it as it is, so it is kept, and nobody changes it."""
     from graphql import GraphQLError
 
     schema = Schema()
-    files = sorted(schema_files(reading, commit).items())
-    reading.expect(blob for _, blob in files)
-    for path, blob in files:
+    for path, text in files:
         try:
-            definitions = _definitions(reading.blob(blob, path), path)
+            definitions = _definitions(text, path)
         except (GraphQLError, RecursionError) as error:
             schema.broken.append(f"{path} does not parse ({str(error).splitlines()[0]})")
             continue
@@ -114,7 +121,7 @@ def _pieces(text: str) -> Iterator[tuple[int, str]]:
 
 
 def _moved(each: _Definition, path: str, line: int) -> _Definition:
-    fields = tuple(replace(one, path=path, line=one.line + line) for one in each.fields)
+    fields = tuple(SchemaField(one.name, one.type, one.arguments, path, one.line + line) for one in each.fields)
     return _Definition(each.name, each.kind, fields)
 
 
