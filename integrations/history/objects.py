@@ -27,6 +27,8 @@ class Objects:
         self._process: Process | None = None
         self._lock = threading.RLock()
         self._trees: dict[str, Mapping[str, Entry]] = {}
+        self._side_by_side: frozenset[str] = frozenset()
+        self._ways: set[str] = set()
         self._texts: dict[str, str] = {}
         self._kept = 0
 
@@ -46,9 +48,9 @@ class Objects:
                 self._process = self._git.start("cat-file", "--batch")
             try:
                 return self._process.objects(names)
-            except BrokenPipeError:  # a partial clone lacks one of them
+            except BrokenPipeError:  # a partial clone lacks one of them, and Git ends at that
                 self.close()
-                return [None] * len(names)
+                return [None] if len(names) == 1 else [self.get(name) for name in names]
 
     def _ask_all(self, names: Iterable[str]) -> Iterator[tuple[str, Object]]:
         """What the clone has of some objects: waiting for each in turn would take longer than reading them."""
@@ -81,12 +83,25 @@ class Objects:
         self._texts[blob] = text
         self._kept += len(text)
 
+    def lacking(self, blobs: Iterable[str]) -> set[str]:
+        """Those of some blobs that the clone does not have."""
+        wanted = set(blobs)
+        return wanted.difference(name for name, _ in self._ask_all(wanted))
+
+    def expect_trees(self, commits: Iterable[str]) -> None:
+        """Take the trees of commits that will be gone through one after another: the way to a path is read in all of them at once."""
+        self._side_by_side = frozenset(commits)
+        self._ways = set()
+
     def files(self, tree: str, under: str) -> Mapping[str, str]:
         """Path → blob of every file at or below ``under``.
 
         The way there goes through trees, of which consecutive commits share most: asking Git for each path costs far more.
         """
         path = under.strip("/")
+        if tree in self._side_by_side and path not in self._ways:
+            self._ways.add(path)
+            self._read_ways(path)
         found: Entry | None = (tree, True)
         for name in path.split("/") if path else ():
             found = self._entries(found[0]).get(name) if found and found[1] else None
@@ -101,10 +116,20 @@ class Objects:
         """Keep all trees inside one, level by level."""
         level = [tree]
         while level:
-            for name, found in self._ask_all(each for each in level if each not in self._trees):
-                self._keep_tree(name, found)
+            self._read(level)
             inner = (self._trees.get(each, {}).values() for each in level)
             level = [sha for entries in inner for sha, is_folder in entries if is_folder]
+
+    def _read_ways(self, path: str) -> None:
+        level = list(self._side_by_side)
+        for name in path.split("/"):
+            self._read(level)
+            entries = (self._trees.get(tree, {}).get(name) for tree in level)
+            level = list({entry[0] for entry in entries if entry and entry[1]})
+
+    def _read(self, trees: Iterable[str]) -> None:
+        for name, found in self._ask_all(tree for tree in trees if tree not in self._trees):
+            self._keep_tree(name, found)
 
     def _below(self, tree: str, prefix: str) -> Iterator[tuple[str, str]]:
         for name, (sha, is_folder) in self._entries(tree).items():

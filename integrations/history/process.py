@@ -45,9 +45,12 @@ class Process:
         contents = self._answers.read(int(words[2]) + 1)[:-1]
         return words[0].decode(), words[1].decode(), contents
 
-    def pair(self, old: str, new: str) -> bytes:
-        """The raw differences of two trees. A line that is no object name is echoed by diff-tree: the end mark."""
+    def ask(self, old: str, new: str) -> None:
+        """Ask for the raw differences of two trees. A line that is no object name is echoed by diff-tree: the end mark."""
         self._ask(f"{old} {new}\n".encode() + _END + b"\n")
+
+    def answer(self) -> bytes:
+        """The differences of the pair that was asked for first. Raises BrokenPipeError if Git died."""
         parts: list[bytes] = []
         while True:
             part = self._answers.readline()
@@ -57,7 +60,7 @@ class Process:
                 parts.append(part[: -len(_END) - 1])
                 break
             parts.append(part)
-        return b"".join(parts)[len(old) + len(new) + 2 :]  # behind the line that repeats the pair
+        return b"".join(parts).partition(b"\n")[2]  # behind the line that repeats the pair
 
     def _ask(self, question: bytes) -> None:
         self._questions.write(question)

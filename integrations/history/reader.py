@@ -11,6 +11,7 @@ import contextlib
 import difflib
 import re
 import threading
+from itertools import pairwise
 from typing import TYPE_CHECKING, Self
 
 from bot.domain.changes import Range, Ref, Tag
@@ -134,9 +135,13 @@ class GitHistory:
         return ""
 
     def prefetch(self, commits: Iterable[str]) -> None:
-        """Read the graph behind many commits at once, and keep the tags as they are now: for many questions in a row."""
+        """Keep the tags as they are now, and get ready to compare each of many commits with the next."""
+        row = list(commits)
         self._kept_tags = {str(tag.version): tag.sha for tag in self.version_tags()}
-        self._graph.load(commits)
+        self._graph.load(row)
+        self._objects.expect_trees(filter(None, map(self._tree, row)))
+        bases = (self._graph.relate(old, new)[0] or old for old, new in pairwise(row))
+        self._differences.expect((self._tree(base), self._tree(new)) for base, new in zip(bases, row[1:], strict=True))
 
     # -- names
 

@@ -53,6 +53,15 @@ class Clone:
         return self.git("rev-parse", "HEAD")
 
 
+def partial_clone(clone: Clone, folder: Path) -> Path:
+    """A bare clone without any file's contents."""
+    clone.git("config", "uploadpack.allowFilter", "true")
+    partial = folder / "partial.git"
+    command = ["git", "clone", "--quiet", "--bare", "--filter=blob:none", f"file://{clone.path}", str(partial)]
+    subprocess.run(command, check=True)
+    return partial
+
+
 @pytest.fixture
 def clone(tmp_path: Path) -> Clone:
     made = Clone(tmp_path / "clone")
@@ -90,11 +99,29 @@ def test_what_is_read_later_stands_before_what_was_known(clone: Clone) -> None:
     assert [commit.subject[-3:-1] for commit in nothing.lacking] == ["#5", "#4"]
 
 
-def test_tags_that_are_kept_give_the_same_range(clone: Clone) -> None:
-    with GitHistory(clone.path) as history:
-        before = history.compare(base="1.8.9", head="1.8.10")
-        history.prefetch(tag.sha for tag in history.version_tags())
-        assert history.compare(base="1.8.9", head="1.8.10") == before
+@pytest.mark.parametrize("partial", [False, True])
+@pytest.mark.parametrize("order", [(0, 1, 2, 3), (3, 0, 2, 2, 1), (2,)])
+def test_what_is_asked_ahead_is_what_is_asked_alone(
+    clone: Clone, tmp_path: Path, order: tuple[int, ...], *, partial: bool
+) -> None:
+    for number in range(11, 14):
+        clone.commit(f"Change ({number})", a=f"{number}\n", folder__moved=LONG + f"{number}\n", **{f"n{number}": LONG})
+        clone.git("tag", f"1.8.{number}")
+    path = partial_clone(clone, tmp_path) if partial else clone.path
+    with GitHistory(path) as alone, GitHistory(path) as ahead:
+        tags = alone.version_tags()
+        ahead.prefetch(tag.sha for tag in tags)
+        for place in order:
+            base, head = str(tags[place].version), str(tags[place + 1].version)
+            span = ahead.compare(base=base, head=head)
+            assert span == alone.compare(base=base, head=head)
+            for under in ("", "folder", "folder/moved", "folder/none", "a"):
+                files = ahead.files(commit=span.head.sha, under=under)
+                assert files == alone.files(commit=span.head.sha, under=under)
+                ahead.expect(blobs=files.values())
+                assert [ahead.blob(blob=blob) for blob in files.values()] == [
+                    None if partial else clone.git("cat-file", "blob", blob) + "\n" for blob in files.values()
+                ]
 
 
 def test_an_annotated_tag_means_its_commit(clone: Clone) -> None:
@@ -187,10 +214,7 @@ def test_a_shallow_clone_says_so(clone: Clone, tmp_path: Path) -> None:
 
 
 def test_a_partial_clone_is_never_made_to_fetch(clone: Clone, tmp_path: Path) -> None:
-    clone.git("config", "uploadpack.allowFilter", "true")
-    partial = tmp_path / "partial.git"
-    command = ["git", "clone", "--quiet", "--bare", "--filter=blob:none", f"file://{clone.path}", str(partial)]
-    subprocess.run(command, check=True)
+    partial = partial_clone(clone, tmp_path)
     before = sorted(path.name for path in (partial / "objects").rglob("*"))
     with GitHistory(partial) as history:
         span = history.compare(base="1.8.9", head="1.8.10")
