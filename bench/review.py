@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 RUNS = 3
 ROOT = Path(__file__).parent.parent
+# Python keeps what it has compiled, as in every installation; where that is forbidden, each start compiles 300 modules.
+INSTALLED = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 # git-cliff leaves out what is no conventional commit, which METASPACE's are not: here it has to write them all.
 CLIFF = "[git]\nconventional_commits = false\nfilter_unconventional = false\n"
 
@@ -111,7 +113,7 @@ def version_tags(repo: str) -> list[str]:
 
 
 def quiet(argv: list[str]) -> None:
-    subprocess.run(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=ROOT, check=False)
+    subprocess.run(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=ROOT, env=INSTALLED, check=False)
 
 
 def _cliff() -> str:
