@@ -18,15 +18,15 @@ from bot.domain.rules import (
     needed,
     paths,
 )
-from bot.domain.rules.es_flow import ANNOTATION, DATASET
 from bot.domain.rules.es_nodes import walk
+from bot.domain.rules.es_roles import ANNOTATION, DATASET
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from bot.domain.changes import Change
     from bot.domain.rules.es_documents import Documents, Field
-    from bot.domain.rules.es_mappings import Index
+    from bot.domain.rules.es_index import Index
     from bot.domain.rules.reading import Reading
 
 

@@ -6,10 +6,10 @@ import ast
 from typing import TYPE_CHECKING
 
 from bot.domain.rules.es_documents import Removal, Write
-from bot.domain.rules.es_flow import ANNOTATION, DATASET
 from bot.domain.rules.es_forms import ADDING, SETTING, changes, entry, is_place, iterated, popped
 from bot.domain.rules.es_nodes import branches, calls, walk
 from bot.domain.rules.es_pairs import Pairs, substituted
+from bot.domain.rules.es_roles import ANNOTATION, DATASET
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

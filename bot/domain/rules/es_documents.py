@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from bot.domain.rules import es_sql
 from bot.domain.rules.es_code import Code
-from bot.domain.rules.es_flow import ANNOTATION, DATASET, Flow
+from bot.domain.rules.es_flow import Flow
+from bot.domain.rules.es_roles import ANNOTATION, DATASET
 
 if TYPE_CHECKING:
     from bot.domain.rules.es_nodes import Guard

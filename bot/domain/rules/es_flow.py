@@ -7,29 +7,24 @@ where flow says nothing. It is a reading of the code, not a proof: aliasing thro
 from __future__ import annotations
 
 import ast
-import re
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from bot.domain.rules import es_sql
-from bot.domain.rules.es_handing import handed_on, spreads
+from bot.domain.rules.es_handing import spreads
 from bot.domain.rules.es_nodes import last_name
+from bot.domain.rules.es_roles import ANNOTATION, DATASET, Naming
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bot.domain.rules.es_code import Code
-
-DATASET, ANNOTATION = "dataset", "annotation"
-Node = tuple[str, str]  # (function, variable), ("return", function) or ("query", text)
+    from bot.domain.rules.es_roles import Node
 
 _PASSING = frozenset({"list", "dict", "tuple", "sorted", "reversed", "iter", "next", "copy", "deepcopy", "tqdm"})
 _COPYING = frozenset({"copy", "values", "to_dict"})
 _GATHERING = frozenset({"append", "extend", "insert", "add"})
 _SENDING = frozenset({"index", "create", "update"})
-_DATASET_NAME = re.compile(r"(^|_)(ds|datasets?)_docs?$|^dataset$")
-_ANNOTATION_NAME = re.compile(r"(^|_)(anns?|annotations?)_docs?$|^annotations$")
-_DOCUMENT_NAME = re.compile(r"(^|_)docs?$")
 _FOLLOWED = (
     ast.Call,
     ast.Assign,
@@ -241,7 +236,7 @@ class Flow:
             if not self.query_roles(text) and guess and guess not in reached:
                 self.roles["query", text].add(guess)
         self._spread(self._edges)
-        self._name()
+        Naming(self.code, self.roles).name()
         self._spread(self._edges)
 
     def _known_queries(self) -> Iterator[tuple[str, ast.expr]]:
@@ -278,44 +273,3 @@ class Flow:
                     self.roles[part] |= self.roles[whole]
                     changed = True
                     self._spread(backward)
-
-    def _name(self) -> None:
-        """Names of documents tell where flow does not: ``ann_doc``, ``ds_doc``, and ``doc`` beside documents of one kind."""
-        for name in self.code.functions:
-            variables = {node.id for node in self.code.each(ast.Name, name)} | set(self.code.parameters(name))
-            for variable in sorted(variables):
-                role = self._named_role(name, variable)
-                if role and not self.roles.get((name, variable)) and not self._is_private(name, variable):
-                    self.roles[name, variable] |= role
-
-    def _named_role(self, function: str, variable: str) -> set[str]:
-        if _DATASET_NAME.search(variable):
-            return {DATASET}
-        if _ANNOTATION_NAME.search(variable):
-            return {ANNOTATION}
-        return (self._beside(function) or {ANNOTATION}) if _DOCUMENT_NAME.search(variable) else set()
-
-    def _is_private(self, function: str, variable: str) -> bool:
-        """Whether a variable is made in a function and never leaves it: whatever its name, it is no document."""
-        made = leaves = False
-        for node in self.code.nodes[function]:
-            match node:
-                case ast.Assign(targets=[ast.Name(id=name)], value=value) if name == variable:
-                    made = made or isinstance(value, ast.Dict | ast.Call)
-                case ast.Call(func=ast.Name(id="len" | "print" | "str" | "repr" | "sorted" | "dict" | "list")):
-                    continue
-                case ast.Call(func=ast.Attribute(value=ast.Name(id="logger" | "logging"))):
-                    continue
-                case _:
-                    pass
-            leaves = leaves or any(isinstance(part, ast.Name) and part.id == variable for part in handed_on(node))
-        return made and not leaves
-
-    def _beside(self, function: str) -> set[str]:
-        owner = self.code.owner[function]
-        around = [
-            roles
-            for (name, variable), roles in self.roles.items()
-            if self.code.owner.get(name) == owner and _DOCUMENT_NAME.search(variable) and roles
-        ]
-        return around[0].copy() if around and all(roles == around[0] for roles in around) else set()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from bot.domain.rules.es_mappings import Index
+    from bot.domain.rules.es_index import Index
 
 ALL_FIELDS = "*"
 _ANALYSIS_KEYS = (

@@ -8,20 +8,20 @@ in ``body``), and an index for each.
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bot.domain.rules.es_flow import ANNOTATION, DATASET
+from bot.domain.rules.es_index import Created, indices
 from bot.domain.rules.es_nodes import branches, last_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from bot.domain.rules.es_code import Code, Function
+    from bot.domain.rules.es_index import Index
 
 _DEEPEST = 12
 _MOST_STEPS = 3_000  # statements; METASPACE's longest way takes some fifty
-_ROLES = (DATASET, ANNOTATION)
 _CREATING = frozenset({"create", "put_mapping", "put_index_template"})
 
 
@@ -41,17 +41,6 @@ class _Unknown:
 UNKNOWN = _Unknown()
 
 
-@dataclass(slots=True)
-class Index:
-    """What one kind of document's index is created with: properties by dotted path, the rest as it stands."""
-
-    properties: dict[str, Any] = field(default_factory=dict)
-    templates: Any = None
-    root: dict[str, Any] = field(default_factory=dict)
-    settings: dict[str, Any] = field(default_factory=dict)
-    line: int = 0
-
-
 def read(code: Code) -> Mapping[str, Index]:
     """Kind of document → index; empty where the module creates none."""
     found: dict[str, Index] = {}
@@ -59,7 +48,7 @@ def read(code: Code) -> Mapping[str, Index]:
         run = _Run(code, name, _Budget(_MOST_STEPS))
         run.carry_out(function.body)
         for created in run.created:
-            for role, index in _indices(created):
+            for role, index in indices(created):
                 found.setdefault(role, index)
     return found
 
@@ -80,14 +69,6 @@ def _creates(call: ast.Call) -> bool:
 
 
 @dataclass(slots=True)
-class _Created:
-    mappings: Any
-    settings: Any
-    hint: str
-    line: int
-
-
-@dataclass(slots=True)
 class _Budget:
     """Functions that call each other must not keep a review waiting."""
 
@@ -100,7 +81,7 @@ class _Run:
     def __init__(
         self, code: Code, name: str, budget: _Budget, values: Mapping[str, Any] | None = None, depth: int = 0
     ) -> None:
-        self.created: list[_Created] = []
+        self.created: list[Created] = []
         self.returned: Any = UNKNOWN
         self._code = code
         self._name = name
@@ -252,53 +233,10 @@ class _Run:
         if isinstance(mappings, dict) or isinstance(settings, dict):
             words = [ast.unparse(keyword.value) for keyword in call.keywords]
             words += [value for value in given.values() if isinstance(value, str)]
-            self.created.append(_Created(mappings, settings, f"{' '.join(words)} {self._name}", call.lineno))
+            self.created.append(Created(mappings, settings, f"{' '.join(words)} {self._name}", call.lineno))
 
 
 def _merged(one: Any, other: Any) -> Any:
     if isinstance(one, dict) and isinstance(other, dict):
         return {**one, **other}
     return UNKNOWN
-
-
-def _indices(created: _Created) -> Iterator[tuple[str, Index]]:
-    mappings = created.mappings if isinstance(created.mappings, dict) else {}
-    settings = created.settings if isinstance(created.settings, dict) else {}
-    by_type = {role: mappings[role] for role in _ROLES if isinstance(mappings.get(role), dict)}
-    parts = by_type or {_role(created.hint, mappings): mappings}
-    for role, part in parts.items():
-        yield role, _index(part, settings, created.line)
-
-
-def _role(hint: str, mappings: dict[str, Any]) -> str:
-    """Names tell: those around the creation, then the fields themselves."""
-    words = hint.casefold()
-    if "ann" in words or "dataset" in words:
-        return ANNOTATION if "ann" in words else DATASET
-    properties = mappings.get("properties", {})
-    return DATASET if all(str(name).startswith("ds_") for name in properties) else ANNOTATION
-
-
-def _index(mapping: dict[str, Any], settings: dict[str, Any], line: int) -> Index:
-    properties = mapping.get("properties")
-    root = {key: value for key, value in mapping.items() if key not in ("properties", "dynamic_templates")}
-    inner = settings.get("index")
-    flat = {
-        **{key: value for key, value in settings.items() if key != "index"},
-        **(inner if isinstance(inner, dict) else {}),
-    }
-    found = dict(_flatten("", properties)) if isinstance(properties, dict) else {}
-    return Index(found, mapping.get("dynamic_templates"), root, flat, line)
-
-
-def _flatten(prefix: str, properties: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Dotted path → own mapping; an object's inner properties are entries of their own."""
-    for name, mapping in properties.items():
-        path = f"{prefix}{name}"
-        if isinstance(mapping, dict) and isinstance(mapping.get("properties"), dict):
-            own = {key: value for key, value in mapping.items() if key != "properties"}
-            if own:
-                yield path, own
-            yield from _flatten(f"{path}.", mapping["properties"])
-        else:
-            yield path, mapping

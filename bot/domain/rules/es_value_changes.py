@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bot.domain.findings import Finding, Kind, Severity
 from bot.domain.rules import paths
-from bot.domain.rules.es_flow import ANNOTATION, DATASET
+from bot.domain.rules.es_roles import ANNOTATION, DATASET
 from bot.domain.rules.es_values import Values
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from bot.domain.findings import Finding, Kind, Severity
 from bot.domain.rules import elasticsearch, es_files, migration_sql, paths
-from bot.domain.rules.es_flow import ANNOTATION, DATASET
+from bot.domain.rules.es_roles import ANNOTATION, DATASET
 from bot.domain.rules.migration_sql import Effect, Weight
 from bot.domain.rules.reading import LARGE_TABLES
 
