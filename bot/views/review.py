@@ -4,35 +4,27 @@ from __future__ import annotations
 
 from collections import Counter
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 from bot.domain.changes import Relation
 from bot.domain.findings import Severity
 from bot.views import facts as around
-from bot.views import ids, kit
+from bot.views import findings as found
+from bot.views import kit, review_buttons
 from bot.views.authors import answers_line
 from bot.views.states import STRATEGY
-from bot.views.text import clock, code, count, escape, link, listing, sha, shorten
+from bot.views.text import clock, code, count, escape, link, listing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
-    from slack_sdk.models.blocks import Block, ButtonElement
+    from slack_sdk.models.blocks import Block
 
-    from bot.domain.findings import Finding
     from bot.domain.report import Rerun, ReviewReport
     from bot.domain.review import Review
 
-_SHOWN = {Severity.BLOCKING: 8, Severity.ATTENTION: 6, Severity.INFO: 0}
-_WORDS = {
-    Severity.BLOCKING: "Blocking: deal with these first",
-    Severity.ATTENTION: "Needs attention",
-    Severity.INFO: "Good to know",
-}
 _PULLS = 8
 _REASONS = 4
 _HOTFIXES = 5
-_NAMES = {"es": "Elasticsearch", "graphql": "GraphQL", "ansible": "Ansible", "docker": "Docker", "ci": "CI"}
 
 
 def review(report: ReviewReport, *, key: str = "") -> kit.Message:
@@ -47,11 +39,11 @@ def review(report: ReviewReport, *, key: str = "") -> kit.Message:
         *kit.lines(list(_summary(report)), room=2400),
         *_hotfixes(report),
         *_strategy(facts),
-        *_findings(facts, _SHOWN),
+        *found.blocks(facts),
         *_pulls(facts),
         *_remarks(facts),
         kit.context(_footer(report)),
-        *kit.actions("review", _buttons(report, key)),
+        *kit.actions("review", review_buttons.under(report, key, reasons=_REASONS)),
     ]
     return kit.message(f"{escape(head)}. {_severity_words(facts)}", blocks)
 
@@ -59,7 +51,7 @@ def review(report: ReviewReport, *, key: str = "") -> kit.Message:
 def findings(facts: Review) -> kit.Message:
     """Show every finding with what it asks of the releaser (a private answer)."""
     everything = dict.fromkeys(Severity, len(facts.findings))
-    body = _findings(facts, everything, room=kit.ROOM, full=True)
+    body = found.blocks(facts, everything, room=kit.ROOM, full=True)
     text = f"{count(len(facts.findings), 'finding')} in {escape(_range(facts))}"
     return kit.message(text, [kit.section(f"*{text}*"), *(body or [kit.section("Nothing in this range stands out.")])])
 
@@ -67,7 +59,9 @@ def findings(facts: Review) -> kit.Message:
 def commits(facts: Review) -> kit.Message:
     """Show every commit of the range (a private answer)."""
     text = f"{count(len(facts.commits), 'commit')} in {escape(_range(facts))}"
-    rows = [f"• {_commit_link(facts, c.sha)} {escape(c.subject, 120)} – {escape(c.author, 40)}" for c in facts.commits]
+    rows = [
+        f"• {found.commit_link(facts, c.sha)} {escape(c.subject, 120)} – {escape(c.author, 40)}" for c in facts.commits
+    ]
     body = kit.lines(rows, room=kit.ROOM, rest="… and {n} more: see the compare link.")
     return kit.message(text, [kit.section(f"*{text}*"), *body])
 
@@ -134,7 +128,7 @@ def _nothing(report: ReviewReport, key: str) -> Iterator[Block]:
         yield kit.section("\n".join(around.drift_lines(report.drift)))
     yield from _hotfixes(report)
     yield kit.context(_footer(report))
-    yield from kit.actions("review", [*_since_live(report, key), *_merge(report)])
+    yield from kit.actions("review", [*review_buttons.since_live(report, key), *review_buttons.merge(report)])
 
 
 def _not_seen(report: ReviewReport) -> list[Block]:
@@ -186,7 +180,7 @@ def _hotfixes(report: ReviewReport) -> list[Block]:
     what = f"Hotfixes on {base} that {head} lacks" if report.merge_url else f"On {base}, and not in {head}"
     rows = [f"*{what}* ({len(facts.lacking)})"]
     rows += [
-        f"• {_commit_link(facts, one.sha)} {escape(one.subject, 120)} – {escape(one.author, 40)}"
+        f"• {found.commit_link(facts, one.sha)} {escape(one.subject, 120)} – {escape(one.author, 40)}"
         for one in facts.lacking[:_HOTFIXES]
     ]
     if facts.lacking[_HOTFIXES:]:
@@ -216,56 +210,16 @@ def _strategy(facts: Review) -> list[Block]:
 def _reason(facts: Review, reason: str, limit: int) -> str:
     """Show a reason; the place that it ends with is linked where a finding is there."""
     for one in facts.findings:
-        if reason.endswith(place := f"({_place(one)})"):
+        if reason.endswith(place := f"({found.place(one)})"):
             words = escape(reason.removesuffix(place).rstrip(), limit)
-            return f"• {words} – {link(_blob(facts, one), _place(one), 120)}"
+            return f"• {words} – {link(found.blob(facts, one), found.place(one), 120)}"
     return f"• {escape(reason, limit)}"
-
-
-def _findings(facts: Review, shown: dict[Severity, int], *, room: int = 3600, full: bool = False) -> list[Block]:
-    rows: list[str] = []
-    for severity in reversed(Severity):
-        group = [one for one in facts.findings if one.severity is severity]
-        if not group:
-            continue
-        limit = shown[severity]
-        if not limit:
-            rows.append(f"*{_WORDS[severity]}:* {_kinds(group)}")
-            continue
-        rows.append(f"*{_WORDS[severity]}* ({len(group)})")
-        rows += [_finding(facts, one, full=full) for one in group[:limit]]
-        if group[limit:]:
-            rows.append(f"… and {_kinds(group[limit:])}")
-    return kit.lines(rows, room=room, rest="… and {n} more lines; press All findings.")
-
-
-def _finding(facts: Review, one: Finding, *, full: bool) -> str:
-    subject = "" if one.subject == one.path else f" {code(one.subject, 80)}"
-    row = f"• {_kind(one.kind)}{subject} – {link(_blob(facts, one), _place(one), 120)}"
-    if one.detail:
-        row += f": {escape(one.detail, 300 if full else 160)}"
-    if full and one.action:
-        row += f" *Do:* {escape(one.action, 300)}"
-    return row
-
-
-def _place(one: Finding) -> str:
-    return f"{one.path}:{one.line}" if one.line else one.path
-
-
-def _kinds(group: Sequence[Finding]) -> str:
-    return listing(f"{n} × {_kind(kind)}" for kind, n in Counter(one.kind for one in group).items())
-
-
-def _kind(kind: str) -> str:
-    first, _, rest = kind.partition("_")
-    return f"{_NAMES.get(first, first)} {rest.replace('_', ' ')}".strip()
 
 
 def _pulls(facts: Review) -> list[Block]:
     if not facts.pull_requests:
         return []
-    root = _web(facts)
+    root = found.web(facts)
     rows = [
         f"• {link(f'{root}/pull/{one.number}' if root else '', f'#{one.number}')} {escape(one.title, 110)}"
         for one in facts.pull_requests[:_PULLS]
@@ -291,84 +245,9 @@ def _footer(report: ReviewReport) -> str:
     waiting = f"still asking {listing(escape(one, 40) for one in report.pending)} …" if report.pending else ""
     facts = report.review
     parts = [
-        f"{escape(facts.head.ref, 60)} at {_commit_link(facts, facts.head.sha)}",
+        f"{escape(facts.head.ref, 60)} at {found.commit_link(facts, facts.head.sha)}",
         f"read {clock(report.made_at)}",
         around.following(report),
         waiting,
     ]
     return " · ".join(part for part in parts if part)
-
-
-def _buttons(report: ReviewReport, key: str) -> list[ButtonElement]:
-    facts, value = report.review, _value(report, key)
-    buttons = [
-        *([kit.button("Start a release …", ids.REVIEW_START, value)] if report.releasable else []),
-        kit.button(f"All commits ({len(facts.commits)})", ids.REVIEW_COMMITS, value),
-    ]
-    if facts.findings:
-        buttons.append(kit.button(f"All findings ({len(facts.findings)})", ids.REVIEW_FINDINGS, value))
-    if facts.strategy.reasons[_REASONS:]:
-        buttons.append(kit.button("Why this strategy", ids.REVIEW_WHY, value))
-    if facts.pull_requests:
-        buttons.append(kit.button("Ask authors", ids.REVIEW_ASK, value))
-    return [*buttons, *_rerun(report, value), *_since_live(report, key), *_merge(report)]
-
-
-def _value(report: ReviewReport, key: str) -> dict[str, object]:
-    facts = report.review
-    return {
-        "environment": report.environment,
-        "base": facts.base.sha,
-        "head": facts.head.sha,
-        "names": [shorten(facts.base.ref, 80), shorten(facts.head.ref, 80)],
-        "hotfix": report.hotfix,
-        "key": key,
-    }
-
-
-def _rerun(report: ReviewReport, value: dict[str, object]) -> list[ButtonElement]:
-    """Offer to run failed jobs again where CI itself was heard: without a token there is nobody to ask."""
-    failed = around.failed_jobs(report)
-    if not failed or not report.workflows:
-        return []
-    sentence = f"CircleCI runs {listing(failed[:6])} and what waits for them once more, for this very commit."
-    return [
-        kit.button(
-            "Rerun failed jobs …", ids.REVIEW_RERUN, value, confirm=("Run failed jobs again?", sentence, "Run again")
-        )
-    ]
-
-
-def _since_live(report: ReviewReport, key: str) -> list[ButtonElement]:
-    """Where the three facts disagree, offer what was changed since what is really live, or since the tag where that is the head."""
-    drift, facts = report.drift, report.review
-    if drift is None or drift.agrees:
-        return []
-    choices = [
-        ("Review since what is live", "live", drift.live),
-        (f"Review since {drift.tag}", drift.tag, drift.tag_sha),
-    ]
-    for label, name, sha_ in choices:
-        if sha_ and sha_ not in (facts.base.sha, facts.head.sha):
-            value = {**_value(report, key), "base": sha_, "names": [shorten(name, 80), shorten(facts.head.ref, 80)]}
-            return [kit.button(label, ids.REVIEW_LIVE, value)]
-    return []
-
-
-def _merge(report: ReviewReport) -> list[ButtonElement]:
-    return [kit.url_button("Open the merge", ids.REVIEW_MERGE, report.merge_url)] if report.merge_url else []
-
-
-def _web(facts: Review) -> str:
-    return facts.compare_url.partition("/compare/")[0]
-
-
-def _commit_link(facts: Review, commit: str) -> str:
-    root = _web(facts)
-    return link(f"{root}/commit/{commit}", commit[:8]) if root else sha(commit)
-
-
-def _blob(facts: Review, one: Finding) -> str:
-    root = _web(facts)
-    line = f"#L{one.line}" if one.line else ""
-    return f"{root}/blob/{facts.head.sha}/{quote(one.path)}{line}" if root else ""
