@@ -71,8 +71,9 @@ class Code:
     def _take_inner(self) -> None:
         """Functions inside functions, where their name is the only one."""
         for name, function in list(self.functions.items()):
-            for node in self.nodes[name]:
-                if isinstance(node, Function) and node is not function and node.name not in self.functions:
+            inner: list[Function] = [*self.each(ast.FunctionDef, name), *self.each(ast.AsyncFunctionDef, name)]
+            for node in inner:
+                if node is not function and node.name not in self.functions:
                     self.functions[node.name] = node
                     self._take_nodes(node.name, node)
                     self.owner[node.name] = ""

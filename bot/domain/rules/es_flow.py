@@ -25,17 +25,19 @@ _PASSING = frozenset({"list", "dict", "tuple", "sorted", "reversed", "iter", "ne
 _COPYING = frozenset({"copy", "values", "to_dict"})
 _GATHERING = frozenset({"append", "extend", "insert", "add"})
 _SENDING = frozenset({"index", "create", "update"})
-_FOLLOWED = (
-    ast.Call,
-    ast.Assign,
-    ast.Dict,
-    ast.Return,
-    ast.For,
-    ast.comprehension,
-    ast.AnnAssign,
-    ast.NamedExpr,
-    ast.AugAssign,
-    ast.Yield,
+_FOLLOWED = frozenset(
+    {
+        ast.AnnAssign,
+        ast.Assign,
+        ast.AugAssign,
+        ast.Call,
+        ast.Dict,
+        ast.For,
+        ast.NamedExpr,
+        ast.Return,
+        ast.Yield,
+        ast.comprehension,
+    }
 )
 _MAIN_TABLES = {"dataset": DATASET, "annotation": ANNOTATION, "iso_image_metrics": ANNOTATION}
 
@@ -54,7 +56,7 @@ class Flow:
         self.literals: list[tuple[str, str, ast.expr]] = []  # (role, function, document) sent as it is built
         for name, nodes in code.nodes.items():
             for node in nodes:
-                if isinstance(node, _FOLLOWED):
+                if type(node) in _FOLLOWED:
                     self._follow(node, name)
         for name, outer in code.inside.items():
             self._enclose(name, outer)
