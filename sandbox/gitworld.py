@@ -37,11 +37,16 @@ PAGE = """<!doctype html>
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A real clone to take a copy of, and what its release and master shall be in the sandbox."""
+    """A real clone to take a copy of, and what its release and master shall be in the sandbox.
+
+    ``live`` is what the server has checked out, empty for release; a tag ``untagged`` is left out.
+    """
 
     repo: Path
     release: str = RELEASE
     master: str = MASTER
+    live: str = ""
+    untagged: str = ""
 
 
 class GitWorld:
@@ -135,13 +140,15 @@ class GitWorld:
         git = ["git", "-C", str(self.checkout)]
         await output(["git", "clone", "-q", "--no-checkout", "--branch", RELEASE, str(self.origin), str(self.checkout)])
         if self.source:
-            self.absent = await absent_files(self.origin, (RELEASE, MASTER))
+            self.absent = await absent_files(self.origin, (RELEASE, MASTER, self.source.live or RELEASE))
         if self.absent:
             patterns = "/*\n" + "".join(f"!/{_literal(path)}\n" for path in self.absent)
             await output([*git, "sparse-checkout", "set", "--no-cone", "--stdin"], stdin=patterns.encode())
         await output([*git, "checkout", "-q", RELEASE])
-        await output([*git, "branch", "-q", MASTER, RELEASE])
-        commit = await self.head(RELEASE)
+        if self.source and self.source.live:
+            await output([*git, "reset", "-q", "--hard", self.source.live])
+        await output([*git, "branch", "-q", MASTER, "HEAD"])
+        commit = (await output([*git, "rev-parse", "HEAD"])).strip()
         _furnish(self.checkout, self.www, commit)
 
     async def _configuration_files(self, web: SshServer, build_seconds: int) -> dict[str, str]:
@@ -193,7 +200,8 @@ async def copy_clone(source: Source, bare: Path) -> None:
     merged = (await output([*git, "tag", "--merged", release])).split()
     latest = max((_numbers(tag) for tag in merged if VERSION.fullmatch(tag)), default=())
     wanted = {f"refs/heads/{RELEASE}": release, f"refs/heads/{MASTER}": master}
-    stale = [ref for ref in listed if ref not in wanted and not _kept(ref, latest)]
+    left_out = f"refs/tags/{source.untagged}"
+    stale = [ref for ref in listed if ref not in wanted and (ref == left_out or not _kept(ref, latest))]
     commands = [f"update {ref} {commit}" for ref, commit in wanted.items()] + [f"delete {ref}" for ref in stale]
     await output([*git, "update-ref", "--stdin"], stdin="".join(f"{one}\n" for one in commands).encode())
     await output([*git, "symbolic-ref", "HEAD", f"refs/heads/{MASTER}"])

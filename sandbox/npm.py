@@ -25,15 +25,28 @@ if TYPE_CHECKING:
 LOCAL_SLACK = "local-slack-linux-x64"
 
 
+def demand_installed() -> None:
+    """Raise `Unavailable` where the local Slack does not exist for this machine, or is not installed yet; installs nothing."""
+    _demand_platform()
+    if not _wanted().exists():
+        raise Unavailable(
+            "The local Slack is not installed here yet.", hint="releasebot sandbox --play, once, as the bot's own user"
+        )
+
+
 async def local_slack() -> Path:
     """Return the local Slack's program, installed if need be; `Unavailable` where it does not exist or npm fails."""
-    if sys.platform != "linux" or platform.machine() not in {"x86_64", "AMD64"}:
-        here = f"{sys.platform} on {platform.machine()}"
-        raise Unavailable(f"The local Slack exists for Linux on x64 only; this is {here}.", hint="use such a machine")
+    _demand_platform()
     program = await _installed() / "node_modules" / LOCAL_SLACK / "bin" / "local-slack"
     if not program.exists():
         raise Unavailable(f"{LOCAL_SLACK} was installed without its program.", hint=f"rm -r {program.parents[3]}")
     return program
+
+
+def _demand_platform() -> None:
+    if sys.platform != "linux" or platform.machine() not in {"x86_64", "AMD64"}:
+        here = f"{sys.platform} on {platform.machine()}"
+        raise Unavailable(f"The local Slack exists for Linux on x64 only; this is {here}.", hint="use such a machine")
 
 
 def cache_folder() -> Path:
@@ -45,14 +58,17 @@ def cache_folder() -> Path:
     return Path(base) / "metaspace-releasebot"
 
 
+def _wanted() -> Path:
+    lock = (files("sandbox") / "node" / "package-lock.json").read_bytes()
+    return cache_folder() / f"npm-{hashlib.sha256(lock).hexdigest()[:12]}"
+
+
 async def _installed() -> Path:
     """Return the folder of the packages as the lock file has them. Two installations at once wait for each other."""
-    lock = (files("sandbox") / "node" / "package-lock.json").read_bytes()
-    cache = cache_folder()
-    wanted = cache / f"npm-{hashlib.sha256(lock).hexdigest()[:12]}"
+    wanted = _wanted()
     if wanted.exists():
         return wanted
-    async with _alone(cache):
+    async with _alone(wanted.parent):
         if not wanted.exists():
             await _install(wanted)
     return wanted

@@ -21,7 +21,9 @@ class Options:
     ``state`` is a file for addresses, ids and key paths (JSON), there while the world is. ``play`` carries out one release
     and ends. ``build_seconds`` is how long the webapp build of a deploy takes. ``mode`` is how Slack reaches the
     bot; without ``bot`` the world is there alone, for a bot that is started by hand. ``database`` is the bot's, empty for a
-    SQLite file in the world's folder; ``settings`` are put over the bot's settings, nested as they are.
+    SQLite file in the world's folder; ``settings`` are put over the bot's settings, nested as they are. ``environment`` is what
+    the bot calls its one environment. With ``repo``, the server has ``live`` checked out (without it: release), and a tag
+    ``untagged`` is not there yet.
     """
 
     repo: Path | None = None
@@ -38,3 +40,6 @@ class Options:
     play_deadline: float = 600.0
     database: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
+    environment: str = "prod"
+    live: str = ""
+    untagged: str = ""

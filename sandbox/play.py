@@ -71,10 +71,14 @@ class Player:
 
     async def _submit(self, page: Page) -> None:
         modal = page.modals[-1]
-        await page.submit(self.person, filled(modal))
+        await page.submit(self.person, self.fill(modal))
         await page.until(lambda: page.errors or modal not in page.modals, what="answer to the form", deadline=ANSWER)
         if page.errors:
             raise Unavailable(f"The form {modal['callback_id']} was refused: {dict(page.errors)}.")
+
+    def fill(self, modal: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what is typed into a form."""
+        return filled(modal)
 
     async def _until_shown(self, shown: Any, what: str) -> None:
         try:

@@ -44,16 +44,17 @@ ROLES = {
 """Who is not here (the stranger, Bo) may do nothing, but answer what they are asked as an author."""
 
 
-def bot_environment() -> dict[str, str]:
+def bot_environment(environment: str = "prod") -> dict[str, str]:
     """Return the variables that hold the bot's secrets."""
+    site = f"RELEASEBOT_ENVIRONMENTS__{environment.upper()}__SITE__"
     return {
         "RELEASEBOT_SLACK__BOT_TOKEN": BOT_TOKEN,
         "RELEASEBOT_SLACK__APP_TOKEN": APP_TOKEN,
         "RELEASEBOT_SLACK__SIGNING_SECRET": SIGNING_SECRET,
         "RELEASEBOT_REPOSITORY__GITHUB_TOKEN": "sandbox-github-token",
         "RELEASEBOT_CIRCLECI__TOKEN": CIRCLE_TOKEN,
-        "RELEASEBOT_ENVIRONMENTS__PROD__SITE__JWT_SECRET": JWT_SECRET,
-        "RELEASEBOT_ENVIRONMENTS__PROD__SITE__RABBITMQ_PASSWORD": PASSWORD,
+        f"{site}JWT_SECRET": JWT_SECRET,
+        f"{site}RABBITMQ_PASSWORD": PASSWORD,
     }
 
 
@@ -94,8 +95,8 @@ def settings(world: World) -> dict[str, Any]:
             "github_web": "https://github.com" if world.options.repo else world.github.url,
         },
         "circleci": {"api": f"{world.circleci.url}/api/v2", "web": world.circleci.url, "project": PROJECT},
-        "default_environment": "prod",
-        "environments": {"prod": _environment(world)},
+        "default_environment": world.options.environment,
+        "environments": {world.options.environment: _environment(world)},
         "people": people,
     }
 
@@ -203,7 +204,7 @@ def _slack(world: World) -> dict[str, Any]:
 def _bot(world: World) -> dict[str, Any]:
     return {
         "settings": str(world.settings_file),
-        "environment": bot_environment(),
+        "environment": bot_environment(world.options.environment),
         "argv": [sys.executable, "-m", "bot.cli", "serve", "--config", str(world.settings_file)],
         "http": f"http://127.0.0.1:{world.http_port}",
         "pid": world.bot.pid if world.bot else None,

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 BOT_READY = 60.0  # seconds
 DEEP = 24  # characters
+PREFIX = "metaspace-sandbox-"  # of every world's folder
 MOST_BOTS = 4
 SETTLED = 10.0  # seconds for the bot to end by itself when asked to
 
@@ -55,7 +56,7 @@ class World:
         self.control = SshServer(self.root / "control-ssh", environment=session, mark=self.root)
         self.web = SshServer(self.root / "web-ssh", environment=session, mark=self.root)
         asked = self.options
-        source = Source(asked.repo, asked.release, asked.master) if asked.repo else None
+        source = _source(asked)
         self.git = GitWorld(self.root, chosen=self.scenario, source=source)
         self.supervisor = Supervisor(
             self.processes,
@@ -106,7 +107,7 @@ class World:
 
     async def _start(self, name: str, settings: Path, environment: Mapping[str, str]) -> Child:
         argv = [sys.executable, "-m", "bot.cli", "serve", "--config", str(settings)]
-        own = {**bot_environment(), **environment}
+        own = {**bot_environment(self.options.environment), **environment}
         return await self.processes.start(name, argv, env=own, cwd=self.settings_file.parent)
 
     async def stop_bot(self, *, kill: bool = False) -> None:
@@ -185,11 +186,15 @@ class World:
             fresh.replace(target)
 
 
+def _source(asked: Options) -> Source | None:
+    return Source(asked.repo, asked.release, asked.master, asked.live, asked.untagged) if asked.repo else None
+
+
 def _temporary_folder() -> Path:
     """Make the world's folder. Sockets lie in it, whose paths may have 107 characters, so it must not be deep."""
     base = Path(tempfile.gettempdir()).resolve()
     deep = len(str(base)) > DEEP
-    return Path(tempfile.mkdtemp(prefix="metaspace-sandbox-", dir="/tmp" if deep else base)).resolve()  # noqa: S108
+    return Path(tempfile.mkdtemp(prefix=PREFIX, dir="/tmp" if deep else base)).resolve()  # noqa: S108
 
 
 async def _together(*parts: Coroutine[Any, Any, None]) -> None:
