@@ -6,11 +6,14 @@ from datetime import UTC, datetime, timedelta
 
 from hypothesis import strategies as st
 
+from bot.domain.approval import bound
 from bot.domain.changes import Commit, Ref, Relation
 from bot.domain.findings import Finding, Kind, Severity
 from bot.domain.notes import Note, NoteKind
 from bot.domain.plan import Command, Plan, PlannedStep, StepKind
 from bot.domain.readmodel import LockView, OpenQuestion, Problem, ReleaseView, StepView
+from bot.domain.rehearsal import Rehearsal
+from bot.domain.rehearsal import planned as planned_steps
 from bot.domain.release import Choice, DecisionKind, Question, ReleaseState, StepState
 from bot.domain.report import Drift, Following, Gap, PreparedPlan, ReviewReport
 from bot.domain.review import PullRequest, Review, VersionProposal
@@ -66,6 +69,22 @@ def plan(**changes: object) -> Plan:
         "steps": steps,
     }
     return Plan(**{**values, **changes})  # type: ignore[arg-type]
+
+
+def rehearsal(planned: Plan, **changes: object) -> Rehearsal:
+    values: dict[str, object] = {
+        "id": "H1",
+        "environment": planned.environment,
+        "by": "U01REL",
+        "started_at": NOW,
+        "head": planned.head,
+        "version": planned.version,
+        "checklist": planned.checklist,
+        "fingerprint": planned.fingerprint,
+        "binds": bound(planned),
+        "steps": planned_steps(planned),
+    }
+    return Rehearsal(**{**values, **changes})  # type: ignore[arg-type]
 
 
 def steps(*states: StepState) -> tuple[StepView, ...]:
