@@ -29,6 +29,7 @@ default_environment: prod
 environments:
   prod:
     title: production
+    rehearsal: shown                # or required: no start and no approval before that plan passed a rehearsal
     freezes:                        # no release starts in these; one that runs goes on
       - {days: [fri], begins: "16:00", ends: "00:00", reason: Nobody is there on Saturday}
     control:                        # runs Ansible; never a machine that is released to

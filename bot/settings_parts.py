@@ -280,6 +280,11 @@ class EnvironmentSettings(Part):
     approvals: ApprovalSettings = ApprovalSettings()
     poll: float = Field(2.0, gt=0, description="seconds between two looks at the world")
     checklists: Path | None = Field(None, description="folder with this team's own checklists")
+    rehearsal: Literal["shown", "required"] = Field(
+        "shown", description="required: no start and no approval without a rehearsal of that very plan that passed"
+    )
+    rehearsal_timeout: float = Field(1200, gt=0, description="seconds that a rehearsal may take")
+    rehearsal_memory: int = Field(3072, ge=256, description="MiB that a rehearsal's processes may take together")
     freezes: tuple[FreezeSettings, ...] = Field((), description="weekly windows in which no release starts")
     pull_request_comments: bool = Field(
         False, description="after a release, say on each of its pull requests in which version it is"

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from bot.domain.approval import Approval
     from bot.domain.causes import Cause
     from bot.domain.plan import Command, Plan, StepKind
+    from bot.domain.rehearsal import Standing
     from bot.domain.release import Answer, Question, ReleaseState, StepState
 
 
@@ -69,6 +70,7 @@ class OpenQuestion:
     asked_at: datetime
     question: Question
     approvals: tuple[Approval, ...] = ()  # those that count
+    rehearsed: Standing | None = None  # of an approval: what the rehearsals say about the plan
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,15 +13,17 @@ from bot.domain.policy import demand
 from bot.domain.readmodel import Decided
 from bot.domain.release import DecisionKind
 from bot.engine import approvals
-from bot.engine.codec import answer_in, answer_out, question_in
+from bot.engine.codec import answer_in, answer_out, plan_in, question_in
 from bot.engine.tables import ApprovalRow, DecisionRow, QuestionRow, ReleaseRow
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
     from datetime import datetime
 
     from sqlalchemy.ext.asyncio import AsyncSession
 
     from bot.domain.approval import ApprovalPolicy
+    from bot.domain.plan import Plan
     from bot.domain.readmodel import Person
     from bot.domain.release import Answer, Question
 
@@ -34,9 +36,15 @@ def new_question_id() -> str:
 
 
 async def taken(
-    session: AsyncSession, identity: str, said: Answer, *, by: Person, source: str
+    session: AsyncSession,
+    identity: str,
+    said: Answer,
+    *,
+    by: Person,
+    source: str,
+    demand_rehearsed: Callable[[AsyncSession, Plan], Awaitable[None]],
 ) -> tuple[QuestionRow, Decided, Happened | None]:
-    """Take an answer, or say why it came too late; with the event that it is.
+    """Take an answer, or say why it came too late; with the event that it is. A broken glass needs no rehearsal.
 
     Raises `WrongUse` for a question or an answer that is not offered, `NotAllowed` for who may not give it.
     """
@@ -54,6 +62,8 @@ async def taken(
     if release is None:
         raise WrongUse("That release is not known; nothing was decided.", hint="/release history")
     if question.approval is not None and said.kind is DecisionKind.APPROVE:
+        if row.closed_at is None and said.value != BREAK_GLASS:
+            await demand_rehearsed(session, plan_in(release.plan))
         return row, *await _approved(session, row, release, question, said, by=by, source=source)
     return row, *await _answered(session, row, said, label, source=source)
 

@@ -43,7 +43,7 @@ def never(_step: str) -> str:
 
 
 async def always(_session: AsyncSession, _plan: Plan) -> None:
-    """Let every release start."""
+    """Let every release start, and every approval be given."""
 
 
 class Desk(Looking):
@@ -56,10 +56,14 @@ class Desk(Looking):
         clock: Clock,
         skip_of: Callable[[str], str] = never,
         demand_open: Callable[[AsyncSession, Plan], Awaitable[None]] = always,
+        demand_rehearsed: Callable[[AsyncSession, Plan], Awaitable[None]] = always,
     ) -> None:
-        """``skip_of`` tells who may skip a step, by the step's id; ``demand_open`` raises while no release may start."""
+        """``skip_of`` tells who may skip a step, by the step's id; ``demand_open`` raises while no release may start.
+
+        ``demand_rehearsed`` raises while the plan lacks the rehearsal that its environment asks for.
+        """
         super().__init__(store, clock=clock, skip_of=skip_of)
-        self._demand_open = demand_open
+        self._demand_open, self._demand_rehearsed = demand_open, demand_rehearsed
         self.bell = Bell()
         self._controls = Controls(clock, skip_of)
 
@@ -83,6 +87,7 @@ class Desk(Looking):
         now = self._clock.now()
         async with self._store.writing() as session:
             await self._demand_open(session, plan)
+            await self._demand_rehearsed(session, plan)
             row = await begin(session, plan, checklist=checklist, by=by, channel=channel, now=now, source=source)
             await locks.borrow(session, plan, row.number, by=by, now=now)
             said = {"version": plan.version, "head": plan.head, "fingerprint": plan.fingerprint}
@@ -175,7 +180,9 @@ class Desk(Looking):
         """Answer a question; the first answer counts, and a later one is told whose that was."""
         said = Answer(kind, by.slack, self._clock.now(), value, reason, dict(form) if form else None)
         async with self._store.writing() as session:
-            row, decided, happened = await taken(session, question, said, by=by, source=source)
+            row, decided, happened = await taken(
+                session, question, said, by=by, source=source, demand_rehearsed=self._demand_rehearsed
+            )
             if happened:
                 what, data = happened
                 await self._event(session, row.release, what, step=row.step, by=by.slack, source=source, data=data)

@@ -37,6 +37,12 @@ class Looking:
         async with self._store.reading() as session:
             return await readings.release_view(session, number, now=self._clock.now(), skip_of=self._skip_of)
 
+    async def checklist(self, release: str, /) -> str:
+        """Return the text of the checklist that a release was planned from."""
+        async with self._store.reading() as session:
+            row = await session.get(ReleaseRow, readings.number_of(release))
+            return row.checklist if row else ""
+
     async def active(self) -> tuple[ReleaseView, ...]:
         """Return every release that is neither finished nor only planned, oldest first."""
         return await self._views(

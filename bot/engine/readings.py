@@ -11,9 +11,11 @@ from bot.domain.errors import WrongUse
 from bot.domain.plan import StepKind
 from bot.domain.planning import loose_ends
 from bot.domain.readmodel import AskedQuestion, EventView, LockView, OpenQuestion, ReleaseView, StepView
+from bot.domain.rehearsal import exempt
 from bot.domain.release import ReleaseState, StepState
-from bot.engine.approvals import approvals_of
+from bot.engine.approvals import PURPOSE, approvals_of
 from bot.engine.codec import answer_in, plan_in, problem_in, question_in
+from bot.engine.rehearsal_tables import standing_of
 from bot.engine.tables import EventRow, LockRow, OutageRow, QuestionRow, ReleaseRow, StepRow, WatchRow
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
     from bot.domain.approval import Approval
     from bot.domain.plan import Plan
+    from bot.domain.rehearsal import Standing
 
 
 def number_of(release: str) -> int:
@@ -79,12 +82,25 @@ async def questions(session: AsyncSession, number: int) -> tuple[AskedQuestion, 
     """Return every question of a release, oldest first."""
     query = select(QuestionRow).where(QuestionRow.release == number).order_by(QuestionRow.asked_at, QuestionRow.id)
     given = await approvals_of(session, number)
-    return tuple(asked(one, given.get(one.id, ())) for one in await session.scalars(query))
+    rows = (await session.scalars(query)).all()
+    rehearsed = None
+    if any(one.purpose == PURPOSE and one.closed_at is None for one in rows):
+        rehearsed = await _rehearsed(session, number)
+    return tuple(asked(one, given.get(one.id, ()), rehearsed) for one in rows)
 
 
-def asked(row: QuestionRow, given: tuple[Approval, ...] = ()) -> AskedQuestion:
+async def _rehearsed(session: AsyncSession, number: int) -> Standing | None:
+    """Return what rehearsals say about a release's plan; a rollback is not rehearsed."""
+    row = await session.get(ReleaseRow, number)
+    plan = plan_in(row.plan) if row else None
+    return await standing_of(session, plan) if plan and not exempt(plan) else None
+
+
+def asked(row: QuestionRow, given: tuple[Approval, ...] = (), rehearsed: Standing | None = None) -> AskedQuestion:
     """Read one question."""
-    opened = OpenQuestion(row.id, name_of(row.release), row.step, row.asked_at, question_in(row.question), given)
+    shown = rehearsed if row.purpose == PURPOSE else None
+    question = question_in(row.question)
+    opened = OpenQuestion(row.id, name_of(row.release), row.step, row.asked_at, question, given, shown)
     return AskedQuestion(opened, answer_in(row.answer), row.closed_at, row.void)
 
 

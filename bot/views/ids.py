@@ -33,6 +33,7 @@ LOCK_FREE = "lock:free"
 SCHEDULE_CANCEL = "schedule:cancel"
 SCHEDULE_POSTPONE = "schedule:postpone"
 SCHEDULE_PREVIEW = "schedule:preview"
+REHEARSAL_STOP = "rehearse:stop"
 
 TAKE_OVER_FORM = "lock:take-over"
 ROLL_BACK_FORM = "release:rollback-preview"

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from bot.domain.release import DecisionKind
-from bot.views import ids, kit
+from bot.views import ids, kit, rehearsal
 from bot.views.states import DECIDED
 from bot.views.text import clock, escape, exact, listing, mention, paragraphs, told, when
 
@@ -96,6 +96,8 @@ def standing(opened: OpenQuestion) -> Iterator[Block]:
     """Show how the approvals stand, live."""
     if line := standing_line(opened):
         yield kit.context(line)
+    if opened.rehearsed is not None:
+        yield kit.context(rehearsal.line(opened.rehearsed))
 
 
 def standing_line(opened: OpenQuestion) -> str:
