@@ -33,6 +33,9 @@ from bot.engine.office_service import Area as OfficeArea
 from bot.engine.office_service import OfficeService
 from bot.engine.records import Ledger
 from bot.engine.reminders import Reminders
+from bot.engine.rehearsal_book import RehearsalBook
+from bot.engine.rehearsal_order import Orders
+from bot.engine.rehearsing import Rehearsals
 from bot.engine.runner import Area, Runner
 from bot.engine.schedule import Schedule
 from bot.engine.step import StepEnvironment
@@ -60,6 +63,7 @@ from integrations.github import GitHub
 from integrations.jobs import TmuxJobs
 from integrations.metaspace import MetaspacePlatform
 from integrations.probe import SiteProbe
+from integrations.rehearsal import ChildRehearser
 from integrations.server import WebServer
 from integrations.ssh import SshHost
 
@@ -72,6 +76,7 @@ if TYPE_CHECKING:
     from bot.settings import EnvironmentSettings, Settings
 
 REMINDERS, SOON = 60.0, 2.0  # seconds between two looks at what is due some day, and at what people wait for
+REHEARSALS = 10.0  # seconds between two looks for rehearsals whose bot is gone
 _log = structlog.get_logger()
 
 
@@ -84,6 +89,7 @@ class Engine:
     narrator: Narrator
     office: OfficeService
     outbox: Outbox
+    rehearsals: Rehearsals
     scheduler: Scheduler
 
 
@@ -156,6 +162,7 @@ async def _until_stopped(engine: Engine, slack: object, stop: asyncio.Event) -> 
         asyncio.create_task(engine.runner.run(stop), name="runner"),
         asyncio.create_task(engine.narrator.run(stop), name="narrator"),
         asyncio.create_task(engine.scheduler.run(stop), name="scheduler"),
+        asyncio.create_task(engine.rehearsals.run(stop), name="rehearsals"),
     ]
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({stopping, *tasks}, return_when=asyncio.FIRST_COMPLETED)
@@ -194,8 +201,8 @@ async def engine_of(
     def skip_of(step: str) -> str:
         return registry[step].skip if step in registry else "never"
 
-    freezes = freezes_of(settings, store, clock)
-    desk = Desk(store, clock=clock, skip_of=skip_of, demand_open=freezes.demand_open)
+    freezes, book = freezes_of(settings, store, clock), rehearsals_of(settings, store, clock, process)
+    desk = Desk(store, clock=clock, skip_of=skip_of, demand_open=freezes.demand_open, demand_rehearsed=book.demand)
     lease = settings.engine.lease
     ledger = Ledger(store, clock=clock, owner=process, lease=lease, bell=desk.bell)
     if store.sqlite:
@@ -217,6 +224,15 @@ async def engine_of(
         for name, (environment, ports) in areas.items()
     }
     queue = LockQueue(store, outbox, clock, timedelta(seconds=settings.locks.claim))
+    rehearsals = Rehearsals(
+        book=book,
+        rehearser=ChildRehearser(),
+        outbox=outbox,
+        clock=clock,
+        channel=settings.slack.channel,
+        orders=Orders(settings, {name: ports for name, (_, ports) in areas.items()}).order,
+        alone=store.sqlite,
+    )
     office = OfficeService(
         settings=settings,
         desk=desk,
@@ -224,6 +240,7 @@ async def engine_of(
         areas=offices,
         freezes=freezes,
         authors=authors,
+        rehearsals=rehearsals,
         clock=clock,
         queue=queue,
     )
@@ -251,8 +268,9 @@ async def engine_of(
         Chore("waiting", REMINDERS, office.reminders.turn),
         Chore("queue", SOON, queue.turn),
         Chore("schedule", SOON, office.schedule.turn),
+        Chore("rehearsals", REHEARSALS, rehearsals.look_after),
     ]
-    return Engine(desk, runner, narrator, office, outbox, Scheduler(chores))
+    return Engine(desk, runner, narrator, office, outbox, rehearsals, Scheduler(chores))
 
 
 def reminding(settings: Settings) -> Reminding:
@@ -277,6 +295,13 @@ def freezes_of(settings: Settings, store: Store, clock: Clock) -> Freezes:
         for name, environment in settings.environments.items()
     }
     return Freezes(store, clock=clock, zone=settings.zone, weekly=weekly)
+
+
+def rehearsals_of(settings: Settings, store: Store, clock: Clock, process: str) -> RehearsalBook:
+    """Return the rehearsals, with what each environment asks for."""
+    wanted = {name: one.rehearsal for name, one in settings.environments.items()}
+    held = timedelta(seconds=2 * settings.engine.lease)
+    return RehearsalBook(store, clock=clock, owner=process, held=held, settings=wanted)
 
 
 def _office_area(

@@ -103,7 +103,9 @@ def config_example() -> None:
 
 @cli.command()
 @CONFIG
-@click.option("--only", multiple=True, help="Try only these (ssh, git, github, slack, ansible, site, database).")
+@click.option(
+    "--only", multiple=True, help="Try only these (ssh, git, github, slack, ansible, site, database, rehearsal)."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def doctor(config_path: Path, only: Sequence[str], *, as_json: bool) -> None:
     """Try every system that a release needs, and say how to mend what fails."""

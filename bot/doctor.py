@@ -6,7 +6,8 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bot.domain.errors import Refused, ReleaseError
+from bot.domain.errors import Refused, ReleaseError, Unavailable
+from bot.domain.rehearsal import REQUIRED
 from bot.engine.clock import SystemClock
 from bot.engine.store import revision
 from bot.slack.api import told, web_client
@@ -17,6 +18,7 @@ from integrations.git import GitRepository
 from integrations.github import GitHub
 from integrations.metaspace import MetaspacePlatform
 from integrations.probe import SiteProbe
+from integrations.rehearsal import ChildRehearser
 from integrations.server import WebServer
 from integrations.ssh import SshHost
 
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 
     from bot.settings import EnvironmentSettings, Settings
 
-GROUPS = ("database", "slack", "git", "github", "circleci", "ssh", "ansible", "server", "site", "graphql")
+GROUPS = ("database", "slack", "git", "github", "circleci", "ssh", "ansible", "server", "site", "graphql", "rehearsal")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,11 +108,21 @@ def _shared(settings: Settings) -> list[Attempt]:
         runs = await CircleCi(settings).workflows(sha=await repository.branch_head(branch=branch), branch=branch)
         return f"{len(runs)} workflows of {branch} ({name})"
 
+    async def parts() -> str:
+        try:
+            await ChildRehearser().demand_parts()
+        except Unavailable as error:
+            if any(one.rehearsal == REQUIRED for one in settings.environments.values()):
+                raise
+            return f"not possible here, and not required: {error.message} To have it: {error.hint}"
+        return "every part of an embedded world is here"
+
     found: list[Attempt] = [
         ("database", "database", database),
         ("slack", "Slack", slack),
         ("git", "Git", git),
         ("github", "GitHub", forge),
+        ("rehearsal", "rehearsal", parts),
     ]
     return [*found, ("circleci", "CircleCI", circle)] if settings.circleci.token.get_secret_value() else found
 

@@ -9,8 +9,8 @@ from bot.domain.errors import Held, ReleaseError, WrongUse
 from bot.domain.queue import demand_turn
 from bot.domain.schedule import Ticket
 from bot.domain.version import Bump, Version, accept
-from bot.slack.router import Click, Command, CommandContext, Form, options
-from bot.views import ids, lists, plan
+from bot.slack.router import Click, Command, CommandContext, Form, Options, options
+from bot.views import ids, lists, plan, rehearsal
 from bot.views.text import shorten
 from commands import scheduling
 from commands.common import answer, environment_first, no_more, number, person_name, unpacked
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from bot.domain.report import PreparedPlan
 
 USAGE = "start [ENVIRONMENT] [--hotfix] [--only TAG,…] [--strategy NAME --because REASON] [--version X.Y.Z|minor|major] [--at TIME]"
+SWITCHES, VALUES = ("hotfix",), ("only", "strategy", "because", "env", "version")
 REASON, IN_BUTTONS = 500, 200  # characters: the value of a button holds 2,000 of JSON
 CHANGED = "What would be released has changed since you saw the plan, so nothing was started. This is the plan now:"
 
@@ -72,22 +73,26 @@ async def start(ctx: CommandContext, args: tuple[str, ...]) -> None:
     --at schedules it, on your own clocks: 18:30, tomorrow 7am, fri 6:00, 2026-11-25 06:00. When the time comes everything is
     looked at again; if anything that you confirmed is no longer so, you are asked instead.
     """
-    values = ("only", "strategy", "because", "env", "version")
-    given = options(args, switches=("hotfix",), values=values, phrases=("at",))
-    environment, words = environment_first(ctx, given.words, given.values.get("env", ""))
+    given = options(args, switches=SWITCHES, values=VALUES, phrases=("at",))
+    request, words = wanted(ctx, given)
     no_more(words, USAGE)
-    version = given.values.get("version", "")
+    if typed := given.values.get("at", ""):
+        request = await scheduling.timed(ctx, request, typed)
+    await open_preview(ctx, request)
+
+
+def wanted(ctx: CommandContext, given: Options) -> tuple[Request, tuple[str, ...]]:
+    """Read what is to be released, and the words that say something else."""
+    environment, words = environment_first(ctx, given.words, given.values.get("env", ""))
     request = Request(
         environment,
         hotfix="hotfix" in given.switches,
         only=tuple(one.strip() for one in given.values.get("only", "").split(",") if one.strip()),
         strategy=given.values.get("strategy", ""),
         because=shorten(given.values.get("because", "").strip(), IN_BUTTONS),
-        version=_readable(version),
+        version=_readable(given.values.get("version", "")),
     )
-    if typed := given.values.get("at", ""):
-        request = await scheduling.timed(ctx, request, typed)
-    await open_preview(ctx, request)
+    return request, words
 
 
 async def open_preview(ctx: CommandContext, request: Request) -> None:
@@ -100,14 +105,16 @@ async def open_preview(ctx: CommandContext, request: Request) -> None:
     if not ctx.view:
         return  # Slack's three seconds were over; the person has a button to ask again
     try:
-        prepared = await _prepare(ctx, request)
+        prepared = await prepare(ctx, request)
     except ReleaseError as error:
         await ctx.update_modal(plan.refused_modal(error.message, error.hint))
         return
     newest = str(prepared.newest or "")
     kept = replace(request, seen=prepared.plan.fingerprint, because="")  # the reason stands in its own field
     shown = {**asdict(kept), "newest": newest}
-    await ctx.update_modal(plan.preview_modal(prepared, shown, because=request.because, at=scheduling.words(request)))
+    rehearsed = await rehearsal_line(ctx, prepared.plan)
+    at = scheduling.words(request)
+    await ctx.update_modal(plan.preview_modal(prepared, shown, because=request.because, at=at, rehearsed=rehearsed))
 
 
 def wrong_version(form: Form) -> Mapping[str, str]:
@@ -143,7 +150,7 @@ async def press(ctx: CommandContext, click: Click) -> None:
 async def _begin(ctx: CommandContext, request: Request) -> None:
     """Make the plan afresh: only the very plan that was seen is started."""
     await _free(ctx, request)
-    prepared = await _prepare(ctx, request)
+    prepared = await prepare(ctx, request)
     if prepared.plan.recommended and not request.because:
         raise _unreasoned(prepared.plan)
     if request.seen and prepared.plan.fingerprint != request.seen:
@@ -165,7 +172,13 @@ async def _begin(ctx: CommandContext, request: Request) -> None:
     await _close(ctx, request, f"started by <@{ctx.person.slack}> as {started.id}.")
 
 
-async def _prepare(ctx: CommandContext, request: Request) -> PreparedPlan:
+async def rehearsal_line(ctx: CommandContext, planned: Plan) -> str:
+    """Say whether this very plan was rehearsed, with a link."""
+    rehearsals = ctx.office.rehearsals
+    return rehearsal.line(await rehearsals.standing(planned), required=rehearsals.required(planned.environment))
+
+
+async def prepare(ctx: CommandContext, request: Request) -> PreparedPlan:
     """Make the plan; where another strategy was chosen than the review recommends, with the reason for that."""
     prepared = await ctx.office.plan(
         environment=request.environment,
@@ -189,12 +202,14 @@ def _unreasoned(chosen: Plan) -> WrongUse:
 
 
 async def _preview_message(ctx: CommandContext, request: Request) -> None:
-    prepared = await _prepare(ctx, request)
+    prepared = await prepare(ctx, request)
     if prepared.plan.recommended and not request.because:
         raise _unreasoned(prepared.plan)
     key = request.key or f"plan-{ctx.source}"
     shown = replace(request, key=key, version=prepared.plan.version, seen=prepared.plan.fingerprint)
-    await ctx.post(key, *plan.preview_message(prepared, asdict(shown), at=scheduling.words(request)))
+    rehearsed = await rehearsal_line(ctx, prepared.plan)
+    at = scheduling.words(request)
+    await ctx.post(key, *plan.preview_message(prepared, asdict(shown), at=at, rehearsed=rehearsed))
 
 
 async def _close(ctx: CommandContext, request: Request, what: str) -> None:

@@ -85,6 +85,7 @@ class OfficeService:
     queue: Any = None  # `bot.engine.lock_queue.LockQueue`, for commands
     schedule: Any = None  # `bot.engine.schedule.Schedule`, for commands
     reminders: Any = None  # `bot.engine.reminders.Reminders`, for commands
+    rehearsals: Any = None  # `bot.engine.rehearsing.Rehearsals`, for commands
     _drafting: Drafting = field(default_factory=Drafting)
     reviews: Reviews = field(default_factory=Reviews)
 

@@ -49,5 +49,9 @@ class Office(ReleaseOffice, Protocol):
         """Who authors are, and questions to them (`bot.engine.authors.Authors`)."""
 
     @property
+    def rehearsals(self) -> Any:
+        """Plans carried out in an embedded world first (`bot.engine.rehearsing.Rehearsals`)."""
+
+    @property
     def commands(self) -> Sequence[Any]:
         """Every command there is (`bot.slack.router.Command`), for help."""

@@ -26,9 +26,9 @@ _WHO = {StepKind.MANUAL: "you do it and confirm", StepKind.APPROVAL: "you approv
 
 
 def preview_modal(
-    prepared: PreparedPlan, metadata: Mapping[str, object], *, because: str = "", at: str = ""
+    prepared: PreparedPlan, metadata: Mapping[str, object], *, because: str = "", at: str = "", rehearsed: str = ""
 ) -> dict[str, Any]:
-    """Ask for the confirmation of a plan; the version may be edited (block ``version``).
+    """Ask for the confirmation of a plan; the version may be edited (block ``version``). ``rehearsed`` is mrkdwn.
 
     Where another strategy was chosen than the review recommends, the reason is asked for (block ``reason``). ``at`` (mrkdwn)
     says when a scheduled release begins.
@@ -38,6 +38,7 @@ def preview_modal(
         *_at(at),
         *_override(plan, because),
         kit.section("\n".join(_facts(plan))),
+        *_rehearsed(rehearsed),
         *kit.lines(list(_versions(prepared)), room=1800),
         kit.text_input(ids.VERSION, "Version to tag", initial=plan.version, hint=_version_hint(prepared)),
         kit.divider(),
@@ -69,6 +70,10 @@ def _override(plan: Plan, because: str) -> list[Block]:
     return [kit.section(f"*{told}*"), kit.text_input(ids.REASON, "Why another strategy?", initial=because, hint=hint)]
 
 
+def _rehearsed(line: str) -> list[Block]:
+    return [kit.section(f"*Rehearsal:* {line}")] if line else []
+
+
 def loading_modal(environment: str) -> dict[str, Any]:
     """Hold the place of the preview while the plan is made: Slack's trigger lives three seconds."""
     text = f"Reading the repository and making the plan for {code(environment)} …"
@@ -85,7 +90,9 @@ def refused_modal(message: str, hint: str) -> dict[str, Any]:
     )
 
 
-def preview_message(prepared: PreparedPlan, value: Mapping[str, object], *, at: str = "") -> kit.Message:
+def preview_message(
+    prepared: PreparedPlan, value: Mapping[str, object], *, at: str = "", rehearsed: str = ""
+) -> kit.Message:
     """Show the plan where no modal can open (a mention), with buttons to confirm, edit the version, or leave it."""
     plan = prepared.plan
     title = f"Plan: release {plan.version} to {plan.environment}"
@@ -98,6 +105,7 @@ def preview_message(prepared: PreparedPlan, value: Mapping[str, object], *, at: 
         kit.header(title),
         *_at(at),
         kit.section("\n".join(_facts(plan))),
+        *_rehearsed(rehearsed),
         *kit.lines(list(_versions(prepared)), room=1200),
         *plan_steps(plan.steps, room=2500),
         *kit.lines(["*The review says*", *summary_lines(prepared.report)], room=1800),

@@ -11,6 +11,7 @@ from bot.domain.approval import Delegation
 from bot.domain.errors import Conflict, ReleaseError, WrongUse
 from bot.domain.freeze import Freeze, Weekly, demand_open
 from bot.domain.readmodel import Decided, LockView, Person, ReleaseView
+from bot.domain.rehearsal import Rehearsal, Standing, standing
 from bot.domain.report import Rerun
 from bot.settings import parse
 from bot.settings_example import EXAMPLE
@@ -53,6 +54,9 @@ class Desk:
         if release not in self.releases:
             raise WrongUse(f"There is no release {release}.", hint="/release history")
         return self.releases[release]
+
+    async def checklist(self, release: str) -> str:
+        return f"the checklist of {release}"
 
     async def active(self) -> Sequence[ReleaseView]:
         return [one for one in self.releases.values() if one.finished_at is None]
@@ -181,6 +185,35 @@ class Schedule:
 
 
 @dataclass
+class Rehearsals:
+    """What was rehearsed, held against the rules of the domain."""
+
+    made: list[Rehearsal] = field(default_factory=list)
+    asked: list[tuple[str, ...]] = field(default_factory=list)
+    wanted: bool = False
+    trouble: ReleaseError | None = None
+
+    def required(self, environment: str) -> bool:
+        return self.wanted
+
+    async def standing(self, plan: Plan) -> Standing:
+        return standing(plan, self.made)
+
+    async def begin(
+        self, *, plan: Plan, checklist: str, by: str, again: str, release: str = "", source: str = ""
+    ) -> Rehearsal:
+        if self.trouble:
+            raise self.trouble
+        self.asked.append((plan.version, by, again, release))
+        self.made.insert(0, worlds.rehearsal(plan, id=f"H{len(self.made) + 1}", release=release))
+        return self.made[0]
+
+    async def stop(self, rehearsal: str, *, by: str, source: str = "") -> Decided:
+        self.asked.append(("stop", rehearsal, by))
+        return Decided(effective=True, sentence=f"{rehearsal} is being stopped.")
+
+
+@dataclass
 class Office:
     """Reviews and plans from examples."""
 
@@ -197,6 +230,7 @@ class Office:
     trouble: ReleaseError | None = None
     requests: list[dict[str, Any]] = field(default_factory=list)
     authors: Any = None
+    rehearsals: Rehearsals = field(default_factory=Rehearsals)
     followed: list[tuple[str, tuple[str, str], bool]] = field(default_factory=list)
     rerun: Rerun = field(default_factory=lambda: Rerun(("commit",)))
 

@@ -27,6 +27,7 @@ from bot.views import ids
 from commands.start import CHANGED
 from tests.commands.fakes import STRANGER, VIEWER, World
 from tests.engine.clock import FakeClock
+from tests.engine.rehearsing import rehearsals_on
 from tests.engine.test_authors import ADA, PEOPLE, Replica, report
 from tests.steps.test_with_git import Origin, at
 from tests.views import worlds
@@ -267,6 +268,7 @@ def real(origin: Origin, tmp_path: Path, bot: Replica) -> World:
         areas={name: area},
         freezes=freezes,
         authors=bot.authors,
+        rehearsals=rehearsals_on(bot.store, bot.authors.outbox, bot.clock),
         clock=bot.clock,
         queue=LockQueue(bot.store, bot.authors.outbox, bot.clock, timedelta(minutes=5)),
     )

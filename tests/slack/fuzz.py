@@ -21,6 +21,7 @@ KNOWN = (
     "R1",
     "R2",
     "R999999999",
+    "H1",
     "master",
     "release",
     "1.9.9",
@@ -53,6 +54,7 @@ ACTIONS = (
         ids.SCHEDULE_CANCEL,
         ids.SCHEDULE_POSTPONE,
         ids.SCHEDULE_PREVIEW,
+        ids.REHEARSAL_STOP,
     ),
     *(f"{ids.PEOPLE_WHO}x", f"{ids.PEOPLE_ELSE}x"),
 )

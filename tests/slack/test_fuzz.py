@@ -34,7 +34,7 @@ import commands
 from bot import telemetry
 from bot.checklists import shipped
 from bot.domain.asking import Reminding
-from bot.domain.errors import ReleaseError
+from bot.domain.errors import ReleaseError, Unavailable
 from bot.domain.readmodel import Person
 from bot.domain.reminding import Pace, Quiet
 from bot.engine import audit
@@ -63,6 +63,7 @@ from bot.slack.quick import open_intake
 from bot.slack.router import Router
 from bot.slack.sender import Sender
 from bot.slack.store import SqlMessages
+from tests.engine.rehearsing import Stage, rehearsals_on
 from tests.slack.conftest import CHANNEL, QUICK
 from tests.slack.fuzz import MARK, Case, Fuzz
 from tests.slack.strict import BOT_TOKEN, SIGNING_SECRET, StrictSlack
@@ -231,6 +232,8 @@ async def whole_bot(slack: StrictSlack, folder: Path, log: io.StringIO) -> Async
         office.schedule = Schedule(
             store, desk, outbox, clock, office.plan, people.person, before=MINUTES, grace=MINUTES
         )
+        stage = Stage(missing=Unavailable("This machine has no sandbox."))
+        office.rehearsals = rehearsals_on(store, outbox, clock, stage=stage)
         ledger = Ledger(store, clock=clock, owner="fuzzed", lease=30, bell=desk.bell)
         runner = Runner(
             ledger,
