@@ -211,15 +211,15 @@ async def copy_clone(source: Source, bare: Path) -> None:
 async def absent_files(bare: Path, refs: tuple[str, ...]) -> list[str]:
     """Return the paths whose content a clone lacks (snapshots and partial clones leave large files out)."""
     git = ["git", "-C", str(bare)]
-    blobs: dict[str, str] = {}
+    blobs: set[tuple[str, str]] = set()
     for ref in refs:
         for line in (await output([*git, "-c", "core.quotePath=false", "ls-tree", "-r", ref])).splitlines():
             facts, _, path = line.partition("\t")
-            blobs[path] = facts.split()[2]
-    asked = "".join(f"{blob}\n" for blob in blobs.values()).encode()
+            blobs.add((path, facts.split()[2]))
+    asked = "".join(f"{blob}\n" for _, blob in blobs).encode()
     answers = (await output([*git, "cat-file", "--batch-check"], stdin=asked)).splitlines()
     missing = {line.split()[0] for line in answers if line.endswith(" missing")}
-    return sorted(path for path, blob in blobs.items() if blob in missing)
+    return sorted({path for path, blob in blobs if blob in missing})
 
 
 def _count_pushes(bare: Path) -> None:

@@ -10,50 +10,66 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bot.checklists import SHIPPED, available, catalogue
+from bot.checklists import SHIPPED, available, catalogue, parse
 from bot.domain.errors import Unavailable
-from bot.domain.planning import make_plan
+from bot.domain.planning import ManualStep, Merge, make_plan, merge_message
 from bot.engine.codec import plan_out
+from bot.settings import RepositorySettings
 from bot.steps import registry as steps
+from integrations.git import GitRepository
 from sandbox import rehearsal
 from sandbox.gitworld import GitWorld
 from sandbox.history import import_history
-from sandbox.processes import marked
+from sandbox.processes import marked, output
 from sandbox.scenarios import history_of, scenario
 
 if TYPE_CHECKING:
     from bot.domain.plan import Plan
 
 pytestmark = pytest.mark.timeout(300)
+REGISTRY = steps.load()
 
 
 async def plan_of(folder: Path, name: str) -> tuple[Plan, dict[str, Any]]:
-    """A repository of that scenario, a plan to release its master, and the order that a bot would give."""
+    """A repository of that scenario, a plan to release its master, and the order that a bot would give.
+
+    The plan has what people do: two approvals, a version to type, a step by hand; and a merge where release has its own commits.
+    """
     world = GitWorld(folder, chosen=scenario(name))
     world.origin.parent.mkdir(parents=True)
     await import_history(history_of(world.scenario), world.origin)
-    base, head = await world.head("release"), await world.head("master")
-    registry = steps.load()
-    checklist = available(None, registry, SHIPPED)["in_place"]
+    mirror = GitRepository(RepositorySettings(url=str(world.origin), mirror=folder / "mirror", github="a/b"))
+    await mirror.fetch()
+    base, master = await mirror.branch_head(branch="release"), await mirror.branch_head(branch="master")
+    merge = None
+    if not await mirror.is_ancestor(ancestor=base, descendant=master):
+        merge = Merge(ours=master, theirs=base)
+    message = merge_message(master="master", release="release")
+    head = await mirror.merge(ours=master, theirs=base, message=message) if merge else master
+    text = available(None, REGISTRY, SHIPPED)["in_place"].text
+    text = text.replace("  - step: tag\n", "  - step: tag\n    approval: {count: 1, role: approver, typed: true}\n")
+    text = text.replace("  - step: deploy\n", "  - step: deploy\n    approval: {count: 2, expires: 30m}\n")
     plan = make_plan(
-        checklist,
-        catalogue=catalogue(registry, SHIPPED),
+        parse(text, "in_place.yml", REGISTRY, SHIPPED),
+        catalogue=catalogue(REGISTRY, SHIPPED),
         commands=lambda _plan, _step: (),
         environment="staging",
         base=base,
         head=head,
+        merge=merge,
+        manual_steps=[ManualStep("Tell the labs", assignee="<@U0123456789>")],
         version="1.9.3",
         previous_version="1.9.2",
     )
     order = {
         "plan": plan_out(plan),
-        "checklist": checklist.text,
-        "repository": str(world.origin),
+        "checklist": text,
+        "repository": str(folder / "mirror"),
         "release": base,
-        "master": head,
+        "master": master,
         "live": base,
         "required_ci": ["test-engine", "a-job-of-our-own"],
-        "committer": ["releasebot", "releasebot@example.org"],
+        "committer": ["releasebot", "releasebot@metaspace2020.org"],
         "deadline": 240,
         "memory": 4096,
     }
@@ -85,8 +101,9 @@ async def lines(child: asyncio.subprocess.Process) -> list[dict[str, Any]]:
     return said
 
 
-async def test_a_harmless_plan_passes_with_every_step_of_it(tmp_path: Path) -> None:
-    plan, order = await plan_of(tmp_path, "plain")
+async def test_a_plan_passes_with_every_step_of_it_also_those_of_people(tmp_path: Path) -> None:
+    plan, order = await plan_of(tmp_path, "hotfix")
+    before = await output(["git", "-C", order["repository"], "for-each-ref"])
     child = await started(order)
     said = await lines(child)
     assert child.returncode == 0
@@ -94,17 +111,9 @@ async def test_a_harmless_plan_passes_with_every_step_of_it(tmp_path: Path) -> N
     assert said[-1] == {"is": "end", "state": "passed", "note": "", "hint": ""}
     last = said[-2]["steps"]
     assert [one["key"] for one in last] == [one.key for one in plan.steps]
+    assert {"by_hand_1", "ci_green_merge"} <= {one["key"] for one in last}
     assert {one["state"] for one in last} == {"done"}
-
-
-async def test_a_service_that_does_not_start_fails_at_the_step_that_sees_it(tmp_path: Path) -> None:
-    _, order = await plan_of(tmp_path, "crash")
-    said = await lines(await started(order))
-    assert said[-1]["state"] == "failed"
-    assert "sm-api" in said[-1]["note"]
-    (failed,) = [one for one in said[-2]["steps"] if one["state"] == "failed"]
-    assert failed["key"] == "deploy"
-    assert "sm-api" in failed["said"]
+    assert await output(["git", "-C", order["repository"], "for-each-ref"]) == before
 
 
 @pytest.mark.parametrize("how", ["the pipe closes", "SIGTERM"])
