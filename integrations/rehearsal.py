@@ -1,6 +1,6 @@
 """Rehearsals in a child process: an embedded world with a bot of its own, which gets nothing of production's.
 
-The child is given an environment of a few variables (`ENVIRONMENT`), a home folder of its own, and the order on standard input.
+The child is given an environment of a few variables (`ENVIRONMENT`), no home folder but its world's, and the order on standard input.
 While its standard input is open it works; when this process dies, the kernel closes it, and the child ends its world.
 """
 
@@ -10,10 +10,8 @@ import asyncio
 import contextlib
 import json
 import os
-import shutil
 import signal
 import sys
-import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +27,7 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger()
 MODULE = "sandbox.rehearsal"
+NOWHERE = "/nonexistent"
 ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "PYTHONPATH")
 """What the child gets of this process's environment; everything else stays here, secrets first of all."""
 _LINE = 2**20  # bytes of one line; a longer one ends the rehearsal
@@ -61,8 +60,7 @@ class ChildRehearser:
 
         Raises `Unavailable` when the child ends before it has said how it went.
         """
-        home = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="releasebot-rehearsal-"))
-        child, hearing = await self._start(home=home), _Hearing(tell)
+        child, hearing = await self._start(), _Hearing(tell)
         try:
             async with asyncio.timeout(float(order["deadline"]) + _LATE):
                 await _give(child, order)
@@ -72,7 +70,6 @@ class ChildRehearser:
             raise Unavailable("The embedded world hung and was ended.", hint="/release rehearse") from error
         finally:
             await self._tidied(child, hearing.world)
-            await asyncio.to_thread(shutil.rmtree, home, ignore_errors=True)
         if not hearing.over:
             _log.warning("rehearsal_died", status=status, words=hearing.words)
             raise Unavailable(f"The embedded world ended by itself (status {status}).", hint="/release rehearse")
@@ -87,7 +84,7 @@ class ChildRehearser:
         finally:
             await _ended(child)
 
-    async def _start(self, *arguments: str, home: Path | None = None) -> asyncio.subprocess.Process:
+    async def _start(self, *arguments: str) -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(
             sys.executable,
             "-P",  # nothing is imported from where it runs
@@ -97,8 +94,8 @@ class ChildRehearser:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
-            env=scrubbed(os.environ, home=home or Path(tempfile.gettempdir())),
-            cwd=home or "/",
+            env=scrubbed(os.environ),
+            cwd="/",
             start_new_session=True,
             limit=_LINE,
         )
@@ -136,15 +133,15 @@ class _Hearing:
             await self._tell(line)
 
 
-def scrubbed(environment: Mapping[str, str], *, home: Path) -> dict[str, str]:
-    """Return the few variables that a child may have. Its home is empty: no keys, no credentials, no agent.
+def scrubbed(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the few variables that a child may have. It has no home, so no keys, credentials or agent: its world gives it one.
 
     The cache of the user is named, for there lies the local Slack that was installed once.
     """
     kept = {name: environment[name] for name in ENVIRONMENT if name in environment}
-    cache = environment.get("XDG_CACHE_HOME") or str(Path(environment.get("HOME", "/nonexistent")) / ".cache")
+    cache = environment.get("XDG_CACHE_HOME") or str(Path(environment.get("HOME", NOWHERE)) / ".cache")
     git = {"GIT_CONFIG_NOSYSTEM": "1", "GIT_TERMINAL_PROMPT": "0"}
-    return {**kept, **git, "HOME": str(home), "XDG_CACHE_HOME": cache}
+    return {**kept, **git, "HOME": NOWHERE, "XDG_CACHE_HOME": cache}
 
 
 async def _give(child: asyncio.subprocess.Process, order: Mapping[str, Any]) -> None:

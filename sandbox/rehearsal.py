@@ -111,6 +111,9 @@ async def carry_out(order: Order) -> None:
     """Bring a world up, begin the release in its bot's own database, let it be played, and tell how it ended."""
     world = World(order.options())
     emit(**{"is": "world", "root": str(world.root)})
+    home = world.root / "home"  # empty, and gone with the world
+    home.mkdir()
+    os.environ["HOME"] = str(home)
     try:
         async with asyncio.timeout(order.deadline), world:
             await _within(order.memory, world, _played(order, world))

@@ -16,7 +16,7 @@ from bot.engine.rehearsal_order import Orders
 from bot.settings import parse, secrets
 from bot.settings_example import EXAMPLE
 from integrations import rehearsal
-from integrations.rehearsal import ENVIRONMENT, ChildRehearser, scrubbed
+from integrations.rehearsal import ENVIRONMENT, NOWHERE, ChildRehearser, scrubbed
 from tests.views import worlds
 
 if TYPE_CHECKING:
@@ -38,11 +38,11 @@ SECRETS = {
 }
 
 
-def test_a_child_gets_a_few_variables_and_none_that_leads_to_production(tmp_path: Path) -> None:
+def test_a_child_gets_a_few_variables_and_none_that_leads_to_production() -> None:
     given = {**SECRETS, "PATH": "/usr/bin", "LANG": "C.UTF-8", "XDG_CACHE_HOME": "/var/cache/bot"}
-    left = scrubbed(given, home=tmp_path)
+    left = scrubbed(given)
     assert set(left) <= {*ENVIRONMENT, "HOME", "XDG_CACHE_HOME", "GIT_CONFIG_NOSYSTEM", "GIT_TERMINAL_PROMPT"}
-    assert left["HOME"] == str(tmp_path)
+    assert left["HOME"] == NOWHERE
     assert "canary" not in json.dumps(left)
     assert not [name for name in left if name.startswith(("RELEASEBOT", "AWS", "SSH"))]
 
@@ -96,9 +96,7 @@ async def carried(deadline: float = 30.0) -> list[Mapping[str, object]]:
     return said
 
 
-async def test_a_child_is_heard_to_its_end_and_its_home_is_taken_away(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_child_is_heard_to_its_end_and_has_no_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "canary")
     text = "import json, os, sys\nsys.stdin.readline()\nprint('noise')\n"
     text += "print(json.dumps({'is': 'end', 'state': 'passed', 'environ': dict(os.environ), 'path': sys.path}))\n"
@@ -107,11 +105,11 @@ async def test_a_child_is_heard_to_its_end_and_its_home_is_taken_away(
     given: Any = line["environ"]
     assert "canary" not in json.dumps(given)
     assert "" not in line["path"]  # type: ignore[operator]  # a list
-    assert not left(Path(given["HOME"]))
+    assert not exists(given["HOME"])
 
 
-def left(folder: Path) -> bool:
-    return folder.exists()
+def exists(folder: str) -> bool:
+    return Path(folder).exists()
 
 
 @pytest.mark.parametrize(
