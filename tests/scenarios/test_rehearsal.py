@@ -22,7 +22,7 @@ from sandbox.world import World
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 CANARY = "canary-of-production-5bd1"
 
 
@@ -33,7 +33,7 @@ async def a_world(**options: Any) -> AsyncIterator[World]:
         yield world
 
 
-async def shown(world: World, words: str, *, deadline: float = 120) -> dict[str, Any]:
+async def shown(world: World, words: str, *, deadline: float = 240) -> dict[str, Any]:
     """Wait for a message of the bot that says this, and return it."""
     async with asyncio.timeout(deadline):
         while True:
