@@ -32,10 +32,10 @@ from bot.engine.narrator import Narrator
 from bot.engine.office_service import Area as OfficeArea
 from bot.engine.office_service import OfficeService
 from bot.engine.records import Ledger
-from bot.engine.reminders import Reminders
 from bot.engine.rehearsal_book import RehearsalBook
 from bot.engine.rehearsal_order import Orders
 from bot.engine.rehearsing import Rehearsals
+from bot.engine.reminders import Reminders
 from bot.engine.runner import Area, Runner
 from bot.engine.schedule import Schedule
 from bot.engine.step import StepEnvironment
