@@ -48,6 +48,16 @@ class PlannedStep:
 
 
 @dataclass(frozen=True, slots=True)
+class Edited:
+    """One change that a person made to the plan of one release: who, when (ISO), what in a sentence, and the change itself."""
+
+    by: str
+    at: str
+    said: str
+    edit: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """What one release will do. ``head`` is pinned: exactly this commit is released, however far master has moved."""
 
@@ -63,6 +73,14 @@ class Plan:
     steps: tuple[PlannedStep, ...]
     recommended: str = ""  # the strategy that the review recommends, where a person chose another
     because: str = ""  # why they did
+    edits: tuple[
+        Edited, ...
+    ] = ()  # what people changed in it, oldest first (bot.domain.edits); no part of the fingerprint
+
+    @property
+    def revision(self) -> int:
+        """The plan's version number: forms and buttons carry it, so that a late one is known."""
+        return len(self.edits)
 
     @property
     def partial(self) -> bool:

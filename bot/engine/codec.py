@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from bot.domain.approval import ApprovalPolicy
 from bot.domain.causes import Cause
-from bot.domain.plan import Command, Plan, PlannedStep, StepKind
+from bot.domain.plan import Command, Edited, Plan, PlannedStep, StepKind
 from bot.domain.readmodel import Problem
 from bot.domain.release import Answer, Choice, DecisionKind, Question
 
@@ -33,7 +33,8 @@ def plan_in(raw: Mapping[str, Any]) -> Plan:
         )
         for one in raw["steps"]
     )
-    return Plan(**{**raw, "tags": tuple(raw["tags"]), "steps": steps})
+    edits = tuple(Edited(**one) for one in raw.get("edits", ()))
+    return Plan(**{**raw, "tags": tuple(raw["tags"]), "steps": steps, "edits": edits})
 
 
 def question_out(question: Question) -> dict[str, Any]:
