@@ -58,6 +58,7 @@ def edited(
     at: datetime,
     catalogue: Mapping[str, StepFacts],
     begun: Collection[str] = (),
+    source: str = "",
 ) -> Plan:
     """Return the plan after an edit; ``begun`` are the keys of the steps that are over or in work.
 
@@ -79,7 +80,7 @@ def edited(
             steps, said = _assigned(plan, edit, begun)
     if tuple(steps) == plan.steps:
         raise Conflict("It is so already; nothing was changed.", hint=HINT)
-    done = Edited(by.slack, at.isoformat(), said, edit_out(edit))
+    done = Edited(by.slack, at.isoformat(), said, edit_out(edit), source)
     return replace(plan, steps=tuple(steps), edits=(*plan.edits, done))
 
 

@@ -77,6 +77,11 @@ def assigned_name(step: PlannedStep) -> str:
     return str(step.params.get(NAME) or step.params.get(ASSIGNEE) or "")
 
 
+def concerned(edit: Edit) -> str:
+    """Return the key of the step that an edit changes; empty for one that puts a step in."""
+    return "" if isinstance(edit, Insert) else edit.key
+
+
 def edit_out(edit: Edit) -> dict[str, object]:
     """Write an edit as JSON values."""
     kind = next(name for name, one in KINDS.items() if isinstance(edit, one))

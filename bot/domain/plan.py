@@ -49,12 +49,16 @@ class PlannedStep:
 
 @dataclass(frozen=True, slots=True)
 class Edited:
-    """One change that a person made to the plan of one release: who, when (ISO), what in a sentence, and the change itself."""
+    """One change that a person made to the plan of one release: who, when (ISO), what in a sentence, and the change itself.
+
+    ``source`` is the request that asked for it: told again, it is not made twice.
+    """
 
     by: str
     at: str
     said: str
     edit: Mapping[str, object]
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)

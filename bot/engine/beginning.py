@@ -13,8 +13,9 @@ from bot.engine import locks
 from bot.engine.answers import decision, new_question_id
 from bot.engine.codec import answer_out, plan_in, plan_out, question_out
 from bot.engine.controls import close_questions
+from bot.engine.layout import lay_out
 from bot.engine.readings import name_of, step_rows
-from bot.engine.tables import DecisionRow, LockRow, QuestionRow, ReleaseRow, StepRow
+from bot.engine.tables import DecisionRow, LockRow, QuestionRow, ReleaseRow
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -48,10 +49,7 @@ async def begin(
     )
     session.add(row)
     await session.flush()
-    session.add_all(
-        StepRow(release=row.number, key=step.key, position=position, state=StepState.PENDING)
-        for position, step in enumerate(plan.steps)
-    )
+    lay_out(session, row.number, plan, now=now)
     if confirms(plan):
         session.add_all(_confirmed(plan, row, by=by, now=now, source=source, form=form))
     return row

@@ -18,6 +18,7 @@ from bot.engine.beginning import begin, demand_reason, take_over
 from bot.engine.bell import Bell
 from bot.engine.controls import Controls
 from bot.engine.looking import Looking
+from bot.engine.plans import changed_before
 from bot.engine.scheduled import close
 from bot.engine.standing import delegated, undelegated
 from bot.engine.tables import DecisionRow, ReleaseRow
@@ -95,6 +96,7 @@ class Desk(Looking):
                 await close(session, scheduled, release=row.number, by=by)
                 said["scheduled"] = f"S{scheduled.id}"
             await self._event(session, row.number, "release.started", by=by, source=source, data=said)
+            await changed_before(session, row.number, plan, now=now)
             number = row.number
         self.bell.ring()
         return await self.release(readings.name_of(number))

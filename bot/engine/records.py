@@ -17,6 +17,7 @@ from bot.engine.asked import last_question, typed
 from bot.engine.asking import Asking, step_row
 from bot.engine.codec import answer_in, plan_in, problem_out
 from bot.engine.controls import close_questions
+from bot.engine.layout import unchanged
 from bot.engine.readings import measures, name_of, step_rows
 from bot.engine.seen import seen_before
 from bot.engine.step import Measured
@@ -188,13 +189,13 @@ class Book(Asking):
             pass
 
     @asynccontextmanager
-    async def _prolonged(self) -> AsyncIterator[AsyncSession]:
+    async def _prolonged(self) -> AsyncIterator[tuple[AsyncSession, ReleaseRow]]:
         lease = self._ledger._lease  # noqa: SLF001
         begun = self._monotonic()
         lasting = max(lease, *(timedelta(seconds=end - begun) + 2 * MARGIN * lease for end in (begun, *self._ends)))
         async with self._ledger.fenced(self.number, self._fence) as (session, row):
             row.lease_until = self.now() + lasting
-            yield session
+            yield session, row
         self._until = begun + lasting.total_seconds()
 
     async def let_go(self) -> None:
@@ -227,14 +228,16 @@ class Book(Asking):
                 typed=await typed(session, self.number, current) if current else {},
             )
 
-    async def begin(self, key: str, *, retry: bool) -> bool:
+    async def begin(self, key: str, *, retry: bool, plan: Plan | None = None) -> bool:
         """Note that a step is in work; a retry raises its attempt, a restart of the bot does not.
 
-        False, and nothing is noted, when a person paused, skipped or aborted it since it was looked at.
+        False, and nothing is noted, when a person paused, skipped or aborted it, or changed its ``plan``, since it was looked at.
         """
         async with self.writing() as (session, row):
             step = await step_row(session, self.number, key)
             if row.state != ReleaseState.RUNNING or StepState.RUNNING not in STEP_MOVES[StepState(step.state)]:
+                return False
+            if plan is not None and not unchanged(row, plan):
                 return False
             fresh = step.state == StepState.PENDING or retry
             step.state = StepState.RUNNING
@@ -250,12 +253,18 @@ class Book(Asking):
         """Add an event about a step."""
         await self._ledger.append(session, self.number, kind, step=key, data=data)
 
-    async def entering_effect(self, key: str) -> None:
-        """Note that the effect is about to begin, with the lease prolonged: after a crash this says that it may have."""
-        async with self._prolonged() as session:
+    async def entering_effect(self, key: str, plan: Plan | None = None) -> bool:
+        """Note that the effect is about to begin, with the lease prolonged: after a crash this says that it may have.
+
+        False, and nothing is noted, when the plan is no longer ``plan``: what was approved may be another one.
+        """
+        async with self._prolonged() as (session, row):
+            if plan is not None and not unchanged(row, plan):
+                return False
             step = await step_row(session, self.number, key)
             step.in_effect = True
         self._ledger._bell.ring()  # noqa: SLF001
+        return True
 
     async def progress(self, key: str, text: str, facts: Mapping[str, object]) -> None:
         """Note what a step reports; what it says to owe is kept with the release."""

@@ -64,8 +64,8 @@ class Turn:
         """Bring the step further by one turn; a failure stops the release."""
         step = self._step
         retry = self._row.state in (StepState.FAILED, StepState.ERROR)
-        if not await self._book.begin(self._key, retry=retry):
-            return  # somebody paused, skipped or aborted it this moment
+        if not await self._book.begin(self._key, retry=retry, plan=self._now.plan):
+            return  # somebody paused, skipped or aborted it this moment, or changed the plan
         failpoints.begin(self._key)
         if step is None:
             planned = self._now.plan.step(self._key)
@@ -160,9 +160,11 @@ class Turn:
     async def _effect(self, step: Step, ctx: StepContext, found: CheckResult, gate: Gate) -> bool:
         """Look at the conditions once more, then run. What is under way already is only attached to.
 
-        False, and nothing is run, when one that approvals rest on is gone: they are void, and asked afresh.
+        False, and nothing is run, when one that approvals rest on is gone: they are void, and asked afresh; or when the
+        plan was changed this moment.
         """
-        if isinstance(found, NotDone | Partial):
+        fresh = isinstance(found, NotDone | Partial)
+        if fresh:
             if await gate.void_before_effect():
                 return False
             for condition in step.holds:
@@ -172,7 +174,8 @@ class Turn:
                         hint="review again; retry once it holds, or abort",
                         changed="Nothing.",
                     )
-        await self._book.entering_effect(self._key)
+        if not await self._book.entering_effect(self._key, self._now.plan if fresh else None):
+            return False
         failpoints.reach("before_effect", self._key)
         await self._interruptible(step, ctx)
         return True

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from alembic import context
 
-import bot.engine.asking_tables  # its tables belong to the metadata
-import bot.engine.schedule_tables  # noqa: F401  # these as well
+import bot.engine.asking_tables  # its tables belong to the metadata, as the next ones
+import bot.engine.edit_tables
+import bot.engine.schedule_tables  # noqa: F401  # as above
 from bot.engine.tables import Base
 from bot.slack.tables import metadata
 

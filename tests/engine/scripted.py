@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from bot.checklists import catalogue
 from bot.domain.approval import ApprovalPolicy, as_param
 from bot.domain.plan import Plan, PlannedStep, StepKind
 from bot.domain.readmodel import Person
@@ -18,12 +19,14 @@ from bot.domain.world import Look
 from bot.engine import failpoints
 from bot.engine.clock import SystemClock
 from bot.engine.desk import Desk
+from bot.engine.plans import Plans
 from bot.engine.records import Ledger
 from bot.engine.runner import Area, Runner
 from bot.engine.step import BaseStep, CheckResult, Done, Evidence, NotDone, StepContext, StepEnvironment
 from bot.engine.step import Running as UnderWay
 from bot.engine.store import Store
 from bot.engine.watch import Watch
+from bot.steps.manual import STEP as MANUAL
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -165,7 +168,7 @@ STORY = plan(("first", "file"), ("second", "asking"), ("third", "job"), ("fourth
 
 
 def steps(files: Files) -> dict[str, Step]:
-    return {one.id: one(files) for one in (FileStep, AskingStep, JobStep, BlindStep)}
+    return {MANUAL.id: MANUAL, **{one.id: one(files) for one in (FileStep, AskingStep, JobStep, BlindStep)}}
 
 
 def environment(name: str, **facts: Any) -> StepEnvironment:
@@ -182,6 +185,7 @@ class Bot:
     ledger: Ledger
     runner: Runner
     site: FakeSite
+    plans: Plans
 
     async def start(self, made: Plan, by: str = RELEASER.slack) -> str:
         return (await self.desk.start(plan=made, checklist="text", by=by)).id
@@ -229,7 +233,8 @@ async def opened(
             for name in environments
         }
         runner = Runner(ledger, registry=registry, areas=areas, clock=clock, bell=desk.bell, lease=lease)
-        yield Bot(store, desk, ledger, runner, site)
+        plans = Plans(store, clock=clock, catalogue=catalogue(registry), bell=desk.bell)
+        yield Bot(store, desk, ledger, runner, site, plans)
 
 
 def _area(
