@@ -16,7 +16,7 @@ import structlog
 
 import commands
 from bot import http, telemetry
-from bot.checklists import available
+from bot.checklists import available, catalogue
 from bot.domain.approval import ApprovalRules
 from bot.domain.asking import Reminding
 from bot.domain.errors import ReleaseError, Unavailable
@@ -31,6 +31,7 @@ from bot.engine.lock_queue import LockQueue
 from bot.engine.narrator import Narrator
 from bot.engine.office_service import Area as OfficeArea
 from bot.engine.office_service import OfficeService
+from bot.engine.plans import Plans
 from bot.engine.records import Ledger
 from bot.engine.rehearsal_book import RehearsalBook
 from bot.engine.rehearsal_order import Orders
@@ -241,6 +242,7 @@ async def engine_of(
         freezes=freezes,
         authors=authors,
         rehearsals=rehearsals,
+        plans=Plans(store, clock=clock, catalogue=catalogue(registry), bell=desk.bell),
         clock=clock,
         queue=queue,
     )

@@ -64,6 +64,8 @@ def incomplete(form: Form) -> Mapping[str, str]:
         missing[ids.REASON] = "Please say something here."
     if form.callback in {ids.SKIP_FORM, ids.ABORT_FORM, f"{ids.QUESTION_FORM}reason"} and not form.text(ids.REASON):
         missing[ids.REASON] = "Please give a reason; everybody in the channel sees it."
+    if form.callback == f"{ids.QUESTION_FORM}evidence" and not form.text(ids.REASON):
+        missing[ids.REASON] = "Please say what shows that it is done."
     if form.callback in {f"{ids.QUESTION_FORM}typed_version", f"{ids.QUESTION_FORM}break_glass"}:
         if not form.callback.endswith("break_glass"):
             missing.pop(ids.REASON, None)
@@ -76,7 +78,7 @@ def incomplete(form: Form) -> Mapping[str, str]:
 
 async def _take(ctx: CommandContext, opened: OpenQuestion, index: int, *, reason: str = "") -> None:
     choice = _choice(opened, index)
-    if choice.form and not (choice.form == "reason" and reason):
+    if choice.form and not (choice.form in {"reason", "evidence"} and reason):
         await ctx.open_modal(forms.question_form(opened, choice, index))
         return
     await _decide(ctx, opened, choice, reason=reason)

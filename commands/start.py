@@ -43,6 +43,7 @@ class Request:
     zone: str = ""  # on whose clocks that was typed
     note: str = ""  # what was taken where the clocks are changed
     ticket: int = 0  # the scheduled start that is begun by hand
+    draft: str = ""  # changes that people made to this plan (bot.engine.plans)
 
     @classmethod
     def read(cls, values: Mapping[str, object]) -> Request:
@@ -61,6 +62,7 @@ class Request:
             zone=str(values.get("zone", "")),
             note=str(values.get("note", "")),
             ticket=number(values.get("ticket")),
+            draft=str(values.get("draft", "")),
         )
 
 
@@ -98,10 +100,11 @@ def wanted(ctx: CommandContext, given: Options) -> tuple[Request, tuple[str, ...
 async def open_preview(ctx: CommandContext, request: Request) -> None:
     """Show the plan: in a modal where Slack lets us open one, else as a message with buttons."""
     await _free(ctx, request)
-    if not ctx.trigger:
+    if not ctx.trigger and not ctx.view:
         await _preview_message(ctx, request)
         return
-    await ctx.open_modal(plan.loading_modal(request.environment))
+    loading = plan.loading_modal(request.environment)
+    await (ctx.update_modal(loading) if ctx.view else ctx.open_modal(loading))
     if not ctx.view:
         return  # Slack's three seconds were over; the person has a button to ask again
     try:
@@ -178,8 +181,19 @@ async def rehearsal_line(ctx: CommandContext, planned: Plan) -> str:
     return rehearsal.line(await rehearsals.standing(planned), required=rehearsals.required(planned.environment))
 
 
+async def show_again(ctx: CommandContext, request: Request) -> None:
+    """Show a plan that was changed: in its message where it stands in one, else in a modal."""
+    if request.key:
+        await _preview_message(ctx, request)
+    else:
+        await open_preview(ctx, request)
+
+
 async def prepare(ctx: CommandContext, request: Request) -> PreparedPlan:
-    """Make the plan; where another strategy was chosen than the review recommends, with the reason for that."""
+    """Make the plan, with what people changed in it.
+
+    Where another strategy was chosen than the review recommends, with the reason for that.
+    """
     prepared = await ctx.office.plan(
         environment=request.environment,
         hotfix=request.hotfix,
@@ -188,6 +202,8 @@ async def prepare(ctx: CommandContext, request: Request) -> PreparedPlan:
         version=request.version,
         afresh=not request.seen,
     )
+    if request.draft:
+        prepared = replace(prepared, plan=await ctx.office.plans.drafted(prepared.plan, request.draft))
     recommended = str(prepared.report.review.strategy.recommended)
     if not request.strategy or prepared.plan.strategy == recommended:
         return prepared

@@ -58,6 +58,8 @@ class StepView:
     problem: Problem | None = None
     decided_by: str = ""  # Slack id of who decided, confirmed or skipped it
     reason: str = ""
+    note: str = ""  # what somebody wrote at it, or its checklist did
+    assignee: str = ""  # whose it is, as people read it
 
 
 @dataclass(frozen=True, slots=True)

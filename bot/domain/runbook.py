@@ -5,13 +5,14 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING, Protocol
 
+from bot.domain.edits import EVIDENCE, NOTE, assigned_name, left_out
 from bot.domain.release import StepState
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from bot.domain.plan import Command, Plan
-    from bot.domain.readmodel import ReleaseView
+    from bot.domain.readmodel import ReleaseView, StepView
 
 _OVER = frozenset({StepState.DONE, StepState.SKIPPED})
 
@@ -38,7 +39,8 @@ class Line(Protocol):
 
 def of_plan(plan: Plan) -> str:
     """Return the whole plan: nothing of it is done yet."""
-    return "\n".join([*_head(plan, ""), *_lines(plan, plan.steps, first=1)])
+    wanted = [step for step in plan.steps if not left_out(step)]
+    return "\n".join([*_head(plan, ""), *_lines(plan, wanted, first=1)])
 
 
 def of_release(release: ReleaseView) -> str:
@@ -48,7 +50,7 @@ def of_release(release: ReleaseView) -> str:
     lines = [*_head(release.plan, f"{release.id}, {release.state}")]
     if done:
         lines += ["", "## Done", ""]
-        lines += [f"- [x] {number}. {_said(step.title, step.summary)}" for number, step in enumerate(done, start=1)]
+        lines += [f"- [x] {number}. {_said(step.title, _ended(step))}" for number, step in enumerate(done, start=1)]
     lines += [*_lines(release.plan, left, first=len(done) + 1)] if left else ["", "Nothing is left to do."]
     if release.loose_ends:
         lines += ["", "## Owed", "", *(f"- [ ] {one}" for one in release.loose_ends)]
@@ -67,6 +69,8 @@ def _head(plan: Plan, standing: str) -> Iterator[str]:
     yield f"- strategy: {', '.join(words)}"
     if standing:
         yield f"- release: {standing}"
+    for number, one in enumerate(plan.edits, start=1):
+        yield f"- change {number}, by {one.by}, {one.at[:16]}: {one.said}"
     yield ""
     yield "The bot looks at the world before each step: what you do by hand while it is paused or down is found and not repeated."
 
@@ -78,8 +82,10 @@ def _lines(plan: Plan, steps: Sequence[Line], *, first: int) -> Iterator[str]:
         yield ""
         yield f"### {number}. {step.title}"
         params = plan.step(step.key).params
-        note, assignee = (str(params.get(name, "")) for name in ("note", "assignee"))
-        yield from (line for line in (step.by_hand, note, f"For: {assignee}" if assignee else "") if line)
+        note, evidence = (str(params.get(name, "")) for name in (NOTE, EVIDENCE))
+        labelled = (("Evidence wanted: ", evidence), ("For: ", assigned_name(plan.step(step.key))))
+        yield from (line for line in (step.by_hand, note) if line)
+        yield from (f"{label}{words}" for label, words in labelled if words)
         yield from _commands(step.commands)
 
 
@@ -97,6 +103,12 @@ def _commands(commands: Sequence[Command]) -> Iterator[str]:
         yield shlex.join(one.argv)
     if place:
         yield "```"
+
+
+def _ended(step: StepView) -> str:
+    if step.state is not StepState.SKIPPED or not step.reason:
+        return step.summary
+    return f"skipped by {step.decided_by or 'somebody'}, {step.reason}"
 
 
 def _said(title: str, summary: str) -> str:

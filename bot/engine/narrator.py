@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import structlog
 
 from bot.domain.errors import ReleaseError
+from bot.domain.plan import StepKind
 from bot.domain.release import FINISHED, ReleaseState, StepState
 from bot.views import alarms, dashboard, question
 from bot.views import step as step_view
@@ -138,6 +139,8 @@ class Narrator:
             message = _question(release, asked, self._must_act(release, asked.opened))
             await self._put(f"{release.id}:{asked.opened.id}", message, under=release.id)
         await self._tell_alarms(release, events)
+        for key, message in _changes(release, events):
+            await self._put(key, message, under=release.id)
         for key, message in _stops(release):
             await self._put(key, message, under=release.id, broadcast=True)
         for key, message in _endings(release):
@@ -245,6 +248,24 @@ def _question(release: ReleaseView, asked: AskedQuestion, must_act: Sequence[str
         void=asked.void,
         approvals=asked.opened.approvals,
     )
+
+
+def _changes(release: ReleaseView, events: Sequence[EventView]) -> Iterator[Keyed]:
+    """What people changed in the plan while it was carried out, and whose the step is that begins."""
+    for event in events:
+        if event.kind == "plan.edited" and "before_start" not in event.data:
+            said, version = str(event.data.get("said", "")), event.data.get("version", "")
+            yield f"{release.id}:alarm:{event.id}", alarms.changed(release, by=event.by, said=said, version=version)
+        if event.kind == "step.running":
+            yield from _given(release, event.step)
+
+
+def _given(release: ReleaseView, key: str) -> Iterator[Keyed]:
+    """Mention, once, whose step has begun; a step by hand does so with its question."""
+    who = _assigned(release, key)
+    for step in release.steps:
+        if step.key == key and who and step.kind is not StepKind.MANUAL:
+            yield f"{release.id}:yours:{key}", alarms.yours(release, step, who[0])
 
 
 def _assigned(release: ReleaseView, key: str) -> tuple[str, ...]:

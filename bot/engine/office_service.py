@@ -86,6 +86,7 @@ class OfficeService:
     schedule: Any = None  # `bot.engine.schedule.Schedule`, for commands
     reminders: Any = None  # `bot.engine.reminders.Reminders`, for commands
     rehearsals: Any = None  # `bot.engine.rehearsing.Rehearsals`, for commands
+    plans: Any = None  # `bot.engine.plans.Plans`, for commands
     _drafting: Drafting = field(default_factory=Drafting)
     reviews: Reviews = field(default_factory=Reviews)
 

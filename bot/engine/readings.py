@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select
 
 from bot.domain.downtime import Span, measured
+from bot.domain.edits import NOTE, assigned_name
 from bot.domain.errors import WrongUse
 from bot.domain.plan import StepKind
 from bot.domain.planning import loose_ends
@@ -148,4 +149,6 @@ def _step_view(plan: Plan, row: StepRow, skip_of: Callable[[str], str]) -> StepV
         problem=problem,
         decided_by=row.decided_by,
         reason=row.reason,
+        note=str(planned.params.get(NOTE, "")),
+        assignee=assigned_name(planned),
     )

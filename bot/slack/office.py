@@ -53,5 +53,9 @@ class Office(ReleaseOffice, Protocol):
         """Plans carried out in an embedded world first (`bot.engine.rehearsing.Rehearsals`)."""
 
     @property
+    def plans(self) -> Any:
+        """Plans as people change them (`bot.engine.plans.Plans`)."""
+
+    @property
     def commands(self) -> Sequence[Any]:
         """Every command there is (`bot.slack.router.Command`), for help."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from bot.domain.edits import ASSIGNEE, EVIDENCE, NOTE, TEXT
 from bot.domain.plan import StepKind
 from bot.domain.release import Choice, DecisionKind, Question
 from bot.engine.step import BaseStep, CheckResult, Done, Evidence, NotDone
@@ -30,13 +31,15 @@ class Manual(BaseStep):
 
     async def ask(self, ctx: StepContext) -> Question:
         """Show the sentence and wait for its confirmation."""
-        assignee, note = (str(ctx.step.params.get(name, "")) for name in ("assignee", "note"))
-        lines = [note, f"For: {assignee}" if assignee else ""]
+        names = (TEXT, NOTE, EVIDENCE, ASSIGNEE)
+        text, note, evidence, assignee = (str(ctx.step.params.get(name, "")) for name in names)
+        wanted = f"To be given as evidence: {evidence}" if evidence else ""
+        lines = [text, note, wanted, f"For: {assignee}" if assignee else ""]
         return Question(
             title=ctx.step.title,
             detail="\n".join(line for line in lines if line),
             choices=(
-                Choice(DecisionKind.DONE, "Done"),
+                Choice(DecisionKind.DONE, "Done", form="evidence" if evidence else ""),
                 Choice(DecisionKind.REJECT, "It cannot be done", form="reason", danger=True),
             ),
         )
@@ -51,7 +54,9 @@ class Manual(BaseStep):
 
     def _evidence(self, ctx: StepContext) -> Evidence:
         answer = demand_yes(ctx)
-        return Evidence(f"Done by <@{answer.by}>.", {"by": answer.by, "at": answer.at.isoformat()})
+        shown = f" Evidence: {answer.reason}" if answer.reason else ""
+        facts = {"by": answer.by, "at": answer.at.isoformat(), **({"evidence": answer.reason} if shown else {})}
+        return Evidence(f"Done by <@{answer.by}>.{shown}", facts)
 
 
 STEP: Step = Manual()

@@ -12,7 +12,7 @@ from bot.views.text import escape, mention, told, when
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bot.domain.readmodel import OpenQuestion, ReleaseView
+    from bot.domain.readmodel import OpenQuestion, ReleaseView, StepView
 
 _MENTIONED = 5
 
@@ -57,6 +57,19 @@ def warning(release: ReleaseView, *, why: str) -> kit.Message:
     """Say that the site has been away for long in a deploy, which goes on."""
     text = f"{mention(release.started_by)} {escape(_name(release))}: {escape(why, 600)}"
     return kit.message(text, [kit.section(f"{text}\nA deploy is at work, so it is not paused.")])
+
+
+def changed(release: ReleaseView, *, by: str, said: str, version: object) -> kit.Message:
+    """Say who changed the plan, and how."""
+    text = f"{mention(by)} changed the plan of {escape(_name(release))}: {escape(said, 700)}"
+    return kit.message(text, [kit.section(text), kit.context(f"Version {escape(str(version), 10)} of the plan.")])
+
+
+def yours(release: ReleaseView, step: StepView, who: str) -> kit.Message:
+    """Mention the person to whom somebody gave a step, when it comes."""
+    text = f"{mention(who)} “{escape(step.title, 150)}” of {escape(_name(release))} has begun; it was given to you."
+    note = f"\nNote: {escape(step.note, 800)}" if step.note else ""
+    return kit.message(text, [kit.section(f"{text}{note}")])
 
 
 def _name(release: ReleaseView) -> str:

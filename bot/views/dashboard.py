@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from bot.domain.release import FINISHED, DecisionKind, ReleaseState, StepState
 from bot.domain.rollback import offered
 from bot.views import ids, kit, question
-from bot.views.plan import facts_line, override_line
+from bot.views.plan import changes_line, facts_line, override_line
 from bot.views.states import RELEASE, STEP
 from bot.views.text import clock, code, count, duration, escape, mention, shorten, told, when
 
@@ -91,7 +91,14 @@ def controls(release: ReleaseView) -> list[ButtonElement]:
         DecisionKind.ABORT: kit.button("Abort …", ids.ABORT, value, style="danger"),
     }
     asked = {choice.kind for one in release.questions for choice in one.question.choices}
-    return [button for kind, button in buttons.items() if kind in _legal(release) - asked]
+    return [*(button for kind, button in buttons.items() if kind in _legal(release) - asked), *_edit(release)]
+
+
+def _edit(release: ReleaseView) -> Iterator[ButtonElement]:
+    """Offer to change the plan while a step of it is still to come."""
+    going = release.state in {ReleaseState.RUNNING, ReleaseState.PAUSED, ReleaseState.STOPPED}
+    if going and any(step.state is StepState.PENDING for step in release.steps):
+        yield kit.button("Edit plan …", ids.PLAN_EDIT, {"release": release.id})
 
 
 def _legal(release: ReleaseView) -> set[DecisionKind]:
@@ -187,6 +194,8 @@ def _summary(release: ReleaseView) -> Iterator[str]:
     yield facts_line(release.plan)
     if line := override_line(release.plan):
         yield line
+    if line := changes_line(release.plan):
+        yield line
     if line := _downtime(release):
         yield line
     if release.note and not _trouble(release):  # which says the same, and what to do about it
@@ -207,11 +216,13 @@ def _step(number: int, step: StepView, people: Iterable[str]) -> str:
         parts.append(f"attempt {step.attempt}")
     if step.decided_by:
         parts.append(mention(step.decided_by))
+    elif step.assignee and step.state not in _ENDED:
+        parts.append(f"for {told(step.assignee, question.people_in(step.assignee), 80)}")
     name = escape(step.title, 100)
     row = f"{sign} {number}. {name if step.state in _QUIET else f'*{name}*'} – {', '.join(parts)}"
-    why = (
-        told(step.reason, people, 160) if step.state is StepState.SKIPPED else ""
-    )  # what proved the others is in the thread
+    why = told(step.reason, people, 160) if step.state is StepState.SKIPPED else ""
+    if step.note and step.state not in _ENDED:  # what proved those that ended is in the thread
+        why = f"Note: {escape(step.note, 160)}"
     return f"{row}\n      {why}" if why else row
 
 

@@ -31,6 +31,8 @@ def question_form(opened: OpenQuestion, choice: Choice, index: int) -> dict[str,
             return notes_form(callback, metadata, draft)
         case "typed_version":
             return typed_form(callback, metadata, opened.question.title, str(draft.get("version", "")))
+        case "evidence":
+            return evidence_form(callback, metadata, opened.question.title, opened.question.detail)
         case "break_glass":
             version = str(draft.get("version", ""))
             return typed_form(callback, metadata, f"{GLASS}\n{opened.question.title}", version, reason=True)
@@ -77,6 +79,15 @@ def reason_form(callback: str, metadata: Mapping[str, object], title: str, what:
         ),
     ]
     return kit.modal(callback=callback, title=title, submit=title, blocks=blocks, metadata=metadata)
+
+
+def evidence_form(callback: str, metadata: Mapping[str, object], title: str, detail: str) -> dict[str, Any]:
+    """Ask for what shows that a step was done by hand."""
+    blocks = [
+        kit.section(f"*{escape(title, 300)}*\n{paragraphs(detail, 1500)}".strip()),
+        kit.text_input(ids.REASON, "What shows that it is done", multiline=True, hint="It is kept with the release."),
+    ]
+    return kit.modal(callback=callback, title="Done", submit="Done", blocks=blocks, metadata=metadata)
 
 
 def skip_form(release: ReleaseView, step: StepView) -> dict[str, Any]:

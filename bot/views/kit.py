@@ -189,14 +189,29 @@ def checkboxes(block: str, label: str, options: Sequence[tuple[str, str]], hint:
     )
 
 
-def choice(block: str, label: str, options: Sequence[tuple[str, str]], hint: str = "") -> Block:
-    """Return a menu of (value, label) each, the first one chosen; left alone, its value may arrive as nothing."""
-    made = [Option(value=value, text=_plain(name, limits.OPTION)) for value, name in options]
+def choice(block: str, label: str, options: Sequence[tuple[str, str]], hint: str = "", *, chosen: str = "") -> Block:
+    """Return a menu of (value, label) each, the first one chosen, or ``chosen``; left alone, its value may arrive as nothing."""
+    made = [Option(value=value, text=_plain(name, limits.OPTION)) for value, name in options[: limits.MENU]]
     return InputBlock(
         block_id=block,
         label=_plain(label, 150),
         hint=_plain(hint, 300) if hint else None,
-        element=StaticSelectElement(action_id="value", options=made, initial_option=made[0]),
+        element=StaticSelectElement(
+            action_id="value",
+            options=made,
+            initial_option=next((one for one in made if one.value == chosen), made[0]),
+        ),
+    )
+
+
+def person_input(block: str, label: str, *, hint: str = "", optional: bool = False) -> Block:
+    """Return a menu of the workspace's people in a form; the Slack id arrives as the block's value."""
+    return InputBlock(
+        block_id=block,
+        label=_plain(label, 150),
+        hint=_plain(hint, 300) if hint else None,
+        optional=optional,
+        element=UserSelectElement(action_id="value"),
     )
 
 

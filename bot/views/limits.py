@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 TEXT, BLOCKS, MODAL_BLOCKS, TOTAL = 4000, 50, 100, 13_200
 SECTION, FIELD, HEADER, VALUE, METADATA, NAME, TITLE = 3000, 2000, 150, 2000, 3000, 255, 24
 LABEL, BUTTON, PLACEHOLDER, OPTION, INITIAL = 2000, 75, 150, 75, 3000
-ELEMENTS, FIELDS, CONTEXT, OPTIONS = 25, 10, 10, 10
+ELEMENTS, FIELDS, CONTEXT, OPTIONS, MENU = 25, 10, 10, 10, 100
 CONFIRM = {"title": 100, "text": 300, "confirm": 30, "deny": 30}
 
 Json = dict[str, Any]
@@ -106,7 +106,8 @@ def _element(element: Mapping[str, Any]) -> Iterator[str]:
     for part, limit in CONFIRM.items():
         yield from _over(f"confirm {part}", element.get("confirm", {}).get(part, {}).get("text", ""), limit)
     if "options" in element:
-        yield from _many("options", element["options"], OPTIONS)
+        most = MENU if element["type"].endswith("select") else OPTIONS  # boxes and buttons show all that they have
+        yield from _many("options", element["options"], most)
         for option in element["options"]:
             yield from _filled("option", option["text"]["text"], OPTION)
             yield from _over("option value", option["value"], OPTION)

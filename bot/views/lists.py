@@ -8,7 +8,7 @@ from bot.domain.release import ReleaseState
 from bot.views import kit, schedule
 from bot.views.dashboard import headline, note, title
 from bot.views.locks import queue_lines
-from bot.views.plan import override_line
+from bot.views.plan import changes_line, override_line
 from bot.views.states import RELEASE, STEP
 from bot.views.text import by_hand, code, count, duration, escape, listing, mention, when
 
@@ -148,6 +148,7 @@ def _current(release: ReleaseView) -> list[Block]:
         return []
     word = STEP[step.state][1]
     rows = [f"*Step:* {escape(step.title)} – {word}", *([escape(step.progress, 300)] if step.progress else [])]
+    rows += [f"Note: {escape(step.note, 300)}"] if step.note else []
     if step.commands:
         rows.append("*By hand:*")
         rows += [by_hand(one) for one in step.commands]
@@ -163,9 +164,10 @@ def _past(release: ReleaseView) -> str:
     extra = f" ({', '.join(marks)})" if marks else ""
     why = f" – {note(release.note)}" if release.note and release.state is ReleaseState.ABORTED else ""
     override = f"\n      {line}" if (line := override_line(plan)) else ""
+    changed = f"\n      {line}" if (line := changes_line(plan)) else ""
     return (
         f"*{escape(plan.version)}*{extra} {RELEASE[release.state]} · {when(release.created_at)}{took}{down} · "
-        f"{mention(release.started_by)} · {code(release.id)}{why}{override}"
+        f"{mention(release.started_by)} · {code(release.id)}{why}{override}{changed}"
     )
 
 

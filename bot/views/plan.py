@@ -6,17 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 from bot.domain.approval import described, policy_of
 from bot.domain.drafting import Draft
+from bot.domain.edits import NOTE, assigned_name, left_out
 from bot.domain.plan import StepKind
 from bot.domain.version import possible
 from bot.views import ids, kit
 from bot.views.review import summary_lines
 from bot.views.states import STRATEGY
-from bot.views.text import by_hand, code, count, escape, listing, sha
+from bot.views.text import by_hand, code, count, escape, listing, mention, sha
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from slack_sdk.models.blocks import Block
+    from slack_sdk.models.blocks import Block, ButtonElement
 
     from bot.domain.plan import Plan, PlannedStep
     from bot.domain.report import PreparedPlan
@@ -43,6 +44,7 @@ def preview_modal(
         kit.text_input(ids.VERSION, "Version to tag", initial=plan.version, hint=_version_hint(prepared)),
         kit.divider(),
         *plan_steps(plan.steps, room=3000),
+        *kit.actions("plan", [_edit(metadata)]),
         kit.divider(),
         *kit.lines(["*The review says*", *summary_lines(prepared.report)], room=2000),
         kit.divider(),
@@ -99,6 +101,7 @@ def preview_message(
     buttons = [
         kit.button("Schedule it" if at else "Start the release", ids.START_CONFIRM, value, style="primary"),
         kit.button("Edit version …", ids.START_EDIT, value),
+        _edit(value),
         kit.button("Leave it", ids.START_CANCEL, value),
     ]
     blocks: list[Block] = [
@@ -114,6 +117,10 @@ def preview_message(
         *kit.actions("start", buttons),
     ]
     return kit.message(f"{escape(title)}: {count(len(plan.steps), 'step')}. Nothing has been done yet.", blocks)
+
+
+def _edit(value: Mapping[str, object]) -> ButtonElement:
+    return kit.button("Edit plan …", ids.PLAN_EDIT, {"start": dict(value)})
 
 
 def closed_preview(plan_title: str, what: str) -> kit.Message:
@@ -139,6 +146,15 @@ def override_line(plan: Plan) -> str:
     return f"*Instead of* {code(plan.recommended, 60)}, which the review recommends: {escape(plan.because, 500) or 'no reason given'}"
 
 
+def changes_line(plan: Plan) -> str:
+    """Say how often people changed the plan, and the last change; empty where nobody did."""
+    if not plan.edits:
+        return ""
+    last = plan.edits[-1]
+    times = "" if len(plan.edits) == 1 else f" {len(plan.edits)} times, last"
+    return f"*Plan changed*{times} by {mention(last.by)}, who {escape(last.said, 300)}."
+
+
 def strategy_words(strategy: str) -> str:
     """Name a strategy for people, with the name used in commands behind it."""
     words = STRATEGY.get(strategy)
@@ -150,6 +166,8 @@ def _facts(plan: Plan) -> Iterator[str]:
     yield f"*Strategy:* {strategy_words(plan.strategy)}"
     if plan.because:
         yield override_line(plan)
+    if plan.edits:
+        yield f"{changes_line(plan)} This is version {plan.revision} of the plan."
     yield f"*Version:* {escape(plan.version)} after {escape(plan.previous_version) or 'none'}"
     if plan.hotfix:
         yield "*Hotfix:* taken from the release branch; master is not touched, and the merge back stays a loose end."
@@ -197,8 +215,19 @@ def plan_steps(steps: Sequence[PlannedStep], *, room: int) -> list[Block]:
         marks += ["*costly to undo*"] if step.costly_to_undo else []
         policy = policy_of(step)
         marks += [f"*{described(policy)}*"] if policy else []
+        marks += list(_changed(step))
         rows.append(" – ".join([f"{number}. {escape(step.title, 120)}", *marks]))
     return kit.lines(rows, room=room, rest="… and {n} more; `/release status` shows each step as it comes.")
+
+
+def _changed(step: PlannedStep) -> Iterator[str]:
+    """Say what a person, or the checklist, said of this one step."""
+    if said := left_out(step):
+        yield f"*left out* by {mention(said[0])}: {escape(said[1], 200)}"
+    if name := assigned_name(step):
+        yield f"for {escape(name, 80)}"
+    if note := str(step.params.get(NOTE, "")):
+        yield f"note: {escape(note, 160)}"
 
 
 def plan_commands(steps: Sequence[PlannedStep], *, room: int) -> list[Block]:

@@ -29,6 +29,8 @@ def worth_telling(step: StepView) -> bool:
     """
     if step.state in {StepState.SKIPPED, StepState.FAILED, StepState.ERROR} or step.attempt > 1 or step.progress:
         return True
+    if step.note and step.state is not StepState.PENDING and step.kind is StepKind.AUTOMATIC:
+        return True  # the note stands there; people's steps show it with their question
     if step.state is not StepState.DONE or step.kind is StepKind.APPROVAL:
         return False
     return bool(step.problem or step.decided_by) or _seconds(step) >= _LONG
@@ -57,7 +59,7 @@ def step_message(release: ReleaseView, step: StepView) -> kit.Message:
     number = next((n for n, one in enumerate(release.steps, 1) if one.key == step.key), 0)
     sign, word = STEP[step.state]
     head = f"{sign} *{number}. {escape(step.title, 150)}* – {word}{_took(step)}"
-    said = _said(release, step)
+    said = [*_said(release, step), *([f"Note: {escape(step.note, 500)}"] if step.note else [])]
     blocks: list[Block] = [kit.section("\n".join([head, *said])), *_by_hand(step), *_when(step)]
     line = f": {said[0]}" if said else ""
     return kit.message(f"{escape(release.id, 40)} · {escape(step.title, 150)} – {word}{line}", blocks)

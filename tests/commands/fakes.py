@@ -7,16 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from bot.checklists import catalogue
 from bot.domain.approval import Delegation
+from bot.domain.editing import demand_seen, edited
 from bot.domain.errors import Conflict, ReleaseError, WrongUse
 from bot.domain.freeze import Freeze, Weekly, demand_open
 from bot.domain.readmodel import Decided, LockView, Person, ReleaseView
 from bot.domain.rehearsal import Rehearsal, Standing, standing
+from bot.domain.release import StepState
 from bot.domain.report import Rerun
 from bot.settings import parse
 from bot.settings_example import EXAMPLE
 from bot.slack.context import Place, TriggerExpired, place_out
 from bot.slack.router import Click, CommandContext, Form, Router
+from bot.steps import registry
 from bot.views.limits import message_faults, modal_faults
 from tests.views import worlds
 
@@ -25,7 +29,8 @@ if TYPE_CHECKING:
     from datetime import datetime
     from zoneinfo import ZoneInfo
 
-    from bot.domain.plan import Plan
+    from bot.domain.edits import Edit
+    from bot.domain.plan import Edited, Plan
     from bot.domain.queue import Waiting
     from bot.domain.report import PreparedPlan, ReviewReport
     from bot.domain.review import Review
@@ -35,6 +40,7 @@ if TYPE_CHECKING:
 
 SETTINGS: Settings = parse(yaml.safe_load(EXAMPLE))
 CHANNEL = SETTINGS.slack.channel
+CATALOGUE = catalogue(registry.load())
 RELEASER = Person("U01REL", "Releaser", frozenset({"releaser"}))
 VIEWER = Person("U01VIEW", "Viewer", frozenset({"viewer"}))
 STRANGER = Person("U01STR", "Stranger")
@@ -214,6 +220,35 @@ class Rehearsals:
 
 
 @dataclass
+class Plans:
+    """Changes of plans, by the rules of the domain."""
+
+    desk: Desk
+    drafts: dict[str, list[tuple[Edit, Person]]] = field(default_factory=dict)
+
+    async def edit(self, release: str, edit: Edit, *, by: Person, seen: int, source: str) -> Edited:
+        view = self.desk.releases[release]
+        demand_seen(view.plan, seen)
+        begun = [one.key for one in view.steps if one.state is not StepState.PENDING]
+        plan = edited(view.plan, edit, by=by, at=worlds.NOW, catalogue=CATALOGUE, begun=begun, source=source)
+        self.desk.releases[release] = replace(view, plan=plan)
+        return plan.edits[-1]
+
+    async def draft(
+        self, plan: Plan, edit: Edit, *, draft: str, by: Person, seen: int, source: str
+    ) -> tuple[str, Plan]:
+        demand_seen(plan, seen)
+        new = edited(plan, edit, by=by, at=worlds.NOW, catalogue=CATALOGUE, source=source)
+        self.drafts.setdefault(draft or "D1", []).append((edit, by))
+        return draft or "D1", new
+
+    async def drafted(self, plan: Plan, draft: str) -> Plan:
+        for edit, by in self.drafts[draft] if draft else ():
+            plan = edited(plan, edit, by=by, at=worlds.NOW, catalogue=CATALOGUE)
+        return plan
+
+
+@dataclass
 class Office:
     """Reviews and plans from examples."""
 
@@ -232,7 +267,11 @@ class Office:
     authors: Any = None
     rehearsals: Rehearsals = field(default_factory=Rehearsals)
     followed: list[tuple[str, tuple[str, str], bool]] = field(default_factory=list)
+    plans: Plans = field(init=False)
     rerun: Rerun = field(default_factory=lambda: Rerun(("commit",)))
+
+    def __post_init__(self) -> None:
+        self.plans = Plans(self.desk)
 
     async def facts(self, *, environment: str, base: str, head: str) -> Review:
         return self.report.review

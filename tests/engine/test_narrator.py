@@ -316,3 +316,36 @@ async def test_a_question_about_work_by_hand_mentions_who_is_to_do_it(assignee: 
     assert ("<@U06ADA>" in shown) is (assignee == "<@U06ADA>")
     assert "<@U01ADMIN>" not in shown
     assert "<!channel>" not in shown
+
+
+async def test_whose_step_begins_is_mentioned_once_and_the_note_stands_in_the_steps_message() -> None:
+    ledger, outbox = Ledger(), Outbox()
+    params = {"assignee": "<@U05ADA>", "assignee_name": "Ada", "note": "slowly"}
+    plan = worlds.plan()
+    plan = replace(plan, steps=tuple(replace(s, params=params) if s.key == "push" else s for s in plan.steps))
+    first, second, third = worlds.steps(StepState.DONE, StepState.RUNNING, StepState.PENDING)
+    second = replace(second, note="slowly", assignee="Ada")
+    release = worlds.release(plan=plan, steps=(first, second, third))
+    for attempt in (1, 2):
+        ledger.happens(replace(release, steps=(first, replace(second, attempt=attempt), third)), "push", "step.running")
+        await narrator(ledger, outbox).turn()
+    said = [message["text"] + message["blocks"] for message in outbox.messages.values()]
+    assert [one for one in outbox.edits if one == "R7:yours:push"] == ["R7:yours:push"], "posted once, never edited"
+    assert outbox.messages["R7:yours:push"]["text"].startswith("<@U05ADA> “Push the branches”")
+    assert sum("<@U05ADA>" in one for one in said) == 1, "nowhere else"
+    assert "Note: slowly" in outbox.messages["R7:step:push"]["blocks"]
+
+
+async def test_a_change_of_the_plan_is_told_in_the_thread_unless_it_was_made_before_the_start() -> None:
+    ledger, outbox = Ledger(), Outbox()
+    release = worlds.release()
+    ledger.views["R7"] = release
+    for number, data in enumerate(
+        ({"said": "moved “A” before “B”", "version": 2}, {"said": "x", "before_start": "y"}), 1
+    ):
+        ledger.log.append(EventView(number, "R7", "push", "plan.edited", worlds.NOW, "U01REL", data))
+    await narrator(ledger, outbox).turn()
+    told = {key: message for key, message in outbox.messages.items() if ":alarm:" in key}
+    assert list(told) == ["R7:alarm:1"]
+    assert told["R7:alarm:1"]["under"] == "R7"
+    assert "<@U01REL> changed the plan of 1.9.10 to prod: moved “A” before “B”" in told["R7:alarm:1"]["text"]

@@ -15,7 +15,7 @@ from bot.domain.readmodel import LockView, Person, Problem
 from bot.domain.release import Choice, DecisionKind, ReleaseState, StepState
 from bot.domain.report import Drift, Following, Gap, PreparedPlan
 from bot.domain.world import Check, CheckState, PipelineJob, Workflow
-from bot.views import dashboard, forms, ids, lists, plan, question, review
+from bot.views import dashboard, edits, forms, ids, lists, plan, question, review
 from bot.views import step as step_view
 from bot.views.limits import message_faults, modal_faults
 from tests.views import worlds
@@ -117,6 +117,18 @@ def test_a_plan_of_anything_fits(one: Plan, report: ReviewReport, advice: str, n
     holds(plan.preview_message(prepared, {"environment": "prod"}))
     assert modal_faults(plan.preview_modal(prepared, {"environment": "prod"}, because=advice)) == []
     assert modal_faults(plan.refused_modal(advice or "x", advice)) == []
+
+
+@hostile
+@given(worlds.changed_plans, st.integers(0, 24), worlds.texts)
+def test_the_forms_that_change_any_plan_fit_and_so_does_what_was_changed(made: Plan, number: int, said: str) -> None:
+    holds(plan.preview_message(PreparedPlan(made, "", worlds.report(), None, ""), {"environment": "prod"}))
+    step = made.steps[number % len(made.steps)]
+    target = {"start": {"because": "x" * 500, "only": ["sm-graphql"] * 5, "seen": "f" * 64}, "seen": 3}
+    assert modal_faults(edits.choose_form(made, made.steps, target, export=True)) == []
+    for kind in ids.EDITS:
+        assert modal_faults(edits.edit_form(kind, made, made.steps, step, {**target, "step": step.key})) == []
+    holds(edits.told(said, "U01REL", 3))
 
 
 @hostile
@@ -293,9 +305,9 @@ def test_a_review_links_findings_to_their_line_in_the_head() -> None:
 @pytest.mark.parametrize(
     ("state", "expected"),
     [
-        (ReleaseState.RUNNING, {ids.PAUSE, ids.ABORT}),
-        (ReleaseState.PAUSED, {ids.RESUME, ids.ABORT}),
-        (ReleaseState.STOPPED, {ids.RETRY, ids.SKIP, ids.ABORT}),
+        (ReleaseState.RUNNING, {ids.PAUSE, ids.ABORT, ids.PLAN_EDIT}),
+        (ReleaseState.PAUSED, {ids.RESUME, ids.ABORT, ids.PLAN_EDIT}),
+        (ReleaseState.STOPPED, {ids.RETRY, ids.SKIP, ids.ABORT, ids.PLAN_EDIT}),
         (ReleaseState.ABORTING, set()),
         (ReleaseState.ABORTED, set()),
         (ReleaseState.SUCCEEDED, set()),
@@ -342,7 +354,7 @@ def test_who_aborted_is_named_and_the_reason_cannot_name_others() -> None:
 def test_what_an_open_question_offers_is_not_offered_twice() -> None:
     asked = worlds.opened((Choice(DecisionKind.RETRY, "Try again"), Choice(DecisionKind.ABORT, "Give up")))
     shown = buttons(dashboard.dashboard(worlds.release(ReleaseState.STOPPED, questions=(asked,))))
-    assert set(shown) == {"question:retry", "question:abort", ids.SKIP}
+    assert set(shown) == {"question:retry", "question:abort", ids.SKIP, ids.PLAN_EDIT}
 
 
 def test_a_changed_host_key_is_never_skipped() -> None:

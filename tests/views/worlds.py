@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import strategies as st
@@ -10,7 +11,7 @@ from bot.domain.approval import bound
 from bot.domain.changes import Commit, Ref, Relation
 from bot.domain.findings import Finding, Kind, Severity
 from bot.domain.notes import Note, NoteKind
-from bot.domain.plan import Command, Plan, PlannedStep, StepKind
+from bot.domain.plan import Command, Edited, Plan, PlannedStep, StepKind
 from bot.domain.readmodel import LockView, OpenQuestion, Problem, ReleaseView, StepView
 from bot.domain.rehearsal import Rehearsal
 from bot.domain.rehearsal import planned as planned_steps
@@ -181,6 +182,7 @@ def opened(choices: tuple[Choice, ...] = (), **changes: object) -> OpenQuestion:
 
 
 commands = st.builds(Command, host=texts, argv=st.lists(texts, min_size=1, max_size=4).map(tuple))
+short = st.sampled_from(["", HOSTILE[0], "x" * 99])
 planned = st.builds(
     PlannedStep,
     key=texts,
@@ -205,6 +207,32 @@ plans = st.builds(
     steps=st.lists(planned, max_size=25).map(tuple),
     recommended=st.sampled_from(["", "fork_vm"]),
     because=texts,
+    edits=st.lists(
+        st.builds(Edited, by=st.sampled_from(["U01REL", "<!channel>"]), at=st.just(""), said=short, edit=st.just({})),
+        max_size=1,
+    ).map(tuple),
+)
+changed_plans = st.builds(
+    lambda plan, marks: replace(
+        plan,
+        steps=tuple(
+            replace(step, key=f"key_{n}", params=marks[n] if n < len(marks) else {})
+            for n, step in enumerate(plan.steps)
+        ),
+    ),
+    plans.filter(lambda one: one.steps),
+    st.lists(
+        st.fixed_dictionaries(
+            {},
+            optional={
+                "note": texts,
+                "assignee": texts,
+                "assignee_name": texts,
+                "skipped": st.fixed_dictionaries({"by": texts, "reason": texts}),
+            },
+        ),
+        max_size=3,
+    ),
 )
 problems = st.builds(Problem, message=texts, hint=texts, changed=texts, ours=st.booleans())
 step_views = st.builds(
@@ -224,6 +252,8 @@ step_views = st.builds(
     problem=st.none() | problems,
     decided_by=st.sampled_from(["", "U01REL", "<!channel>"]),
     reason=texts,
+    note=short,
+    assignee=st.sampled_from(["", "<@U05ADA>", "<!channel>"]),
 )
 choices = st.builds(
     Choice,
