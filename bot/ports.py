@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         CommitInfo,
         ConfigurationState,
         IssueInfo,
+        IssueText,
         JobReport,
         JobSpec,
         Look,
@@ -141,6 +142,20 @@ class CodeHost(Protocol):
     @effect(within=60)
     async def comment(self, *, number: int, body: str) -> None:
         """Write a comment on a pull request; `Refused` where GitHub allows none (a locked conversation)."""
+
+    async def find_issue(self, *, mark: str, since: datetime) -> IssueText | None:
+        """Return the oldest issue, open or closed, whose text has ``mark``; only those that changed since then are looked at."""
+
+    async def read_issue(self, *, number: int) -> IssueText | None:
+        """Return an issue as it is this moment; None when GitHub does not know it (any more)."""
+
+    @effect(within=60)
+    async def open_issue(self, *, title: str, body: str) -> IssueText:
+        """Open an issue. GitHub opens as many as it is asked for, so look first (`find_issue`)."""
+
+    @effect(within=60)
+    async def edit_issue(self, *, number: int, body: str) -> None:
+        """Replace an issue's text; harmless when repeated."""
 
     def compare_url(self, *, base: str, head: str) -> str: ...
     def commit_url(self, *, sha: str) -> str: ...

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+from bot import permit
 from bot.domain.errors import Conflict, Unavailable
-from bot.domain.world import Check, CheckState, IssueInfo, PublishedRelease, PullRequestInfo
-from integrations.githubclient import Client, exists_already
+from bot.domain.world import Check, CheckState, IssueInfo, IssueText, PublishedRelease, PullRequestInfo
+from integrations.githubclient import TIMEOUT, Client, exists_already
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -108,6 +109,39 @@ class GitHub:
             writing=True,
         )
 
+    async def find_issue(self, *, mark: str, since: datetime) -> IssueText | None:
+        """Read all pages, oldest first, until one has it. GitHub's search would know of a new issue only after a while."""
+        when = since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        address = f"{self._path}/issues?state=all&sort=created&direction=asc&since={when}"
+
+        def look(client: github.Github) -> IssueText | None:
+            every = (_issue_text(one) for page in self._client.pages(client, address) for one in page)
+            return next((one for one in every if mark in one.body), None)
+
+        return await self._ask(look, "issues")
+
+    async def read_issue(self, *, number: int) -> IssueText | None:
+        """Ask for it; what GitHub says is unchanged comes from memory."""
+        address = f"{self._path}/issues/{number}"
+        return await self._ask(lambda client: self._client.one(client, address, _issue_text), f"issue #{number}")
+
+    async def open_issue(self, *, title: str, body: str) -> IssueText:
+        """Open it."""
+        return await self._write("POST", f"{self._path}/issues", {"title": title, "body": body}, "an issue")
+
+    async def edit_issue(self, *, number: int, body: str) -> None:
+        """Write the whole text; whatever somebody wrote since it was read is replaced."""
+        await self._write("PATCH", f"{self._path}/issues/{number}", {"body": body}, f"issue #{number}")
+
+    async def _write(self, verb: str, address: str, facts: Mapping[str, str], what: str) -> IssueText:
+        permit.demand(outliving=TIMEOUT)
+
+        def send(client: github.Github) -> IssueText:
+            _, data = client.requester.requestJsonAndCheck(verb, address, input=dict(facts))
+            return _issue_text(data)
+
+        return await self._ask(send, what, writing=True)
+
     def compare_url(self, *, base: str, head: str) -> str:
         """Return the page that compares two commits."""
         return f"{self._web}/compare/{base}...{head}"
@@ -202,6 +236,10 @@ def _published(raw: Any) -> PublishedRelease:
 def _issue(raw: Any) -> IssueInfo | Literal[False]:
     """An issue; False for a pull request, which GitHub lists among the issues."""
     return False if "pull_request" in raw else IssueInfo(raw["number"], raw["title"], _labels(raw))
+
+
+def _issue_text(raw: Any) -> IssueText:
+    return IssueText(raw["number"], raw["title"], raw.get("body") or "", raw.get("html_url") or "")
 
 
 def _pull(raw: Any, slug: str) -> PullRequestInfo:

@@ -98,9 +98,10 @@ class GitHub(HttpServer):
         }
         for path, handler in reads.items():
             self.app.router.add_get(path, handler)
-        add_pages(self.app, self.forge, self.slug)
+        add_pages(self.app, self.forge, self.slug, self._open_issues)
         self.app.router.add_post(f"{repo}/releases", self._add_release)
         self.app.router.add_post(f"{repo}/issues", self._add_issue)
+        self.app.router.add_patch(f"{repo}/issues/{{number}}", self._edit_issue)
         self.app.router.add_post(f"{repo}/issues/{{number}}/comments", self._add_comment)
         self.app.router.add_post("/_control/ci", self._set_ci)
         self.app.router.add_post("/_control/fail", self._set_trouble)
@@ -190,7 +191,12 @@ class GitHub(HttpServer):
         return web.json_response(form.pull(self.repo_url, found)) if found else error(404, "Not Found")
 
     async def _issues(self, request: web.Request) -> web.Response:
-        return page(request, self._open_issues())
+        """Open ones unless ``state`` says otherwise; those that changed since a time, by their making where that is asked."""
+        state, since = request.query.get("state", "open"), request.query.get("since", "")
+        chosen = [one for one in self._open_issues() if state in {"all", one["state"]} and one["updated_at"] >= since]
+        newest_first = request.query.get("direction", "desc") == "desc"
+        chosen.sort(key=lambda one: (one["created_at"], one["number"]), reverse=newest_first)
+        return page(request, chosen)
 
     def _open_issues(self) -> list[dict[str, Any]]:
         seeded = [form.issue(self.repo_url, one.number, one.title, names=one.labels) for one in self.seeded]
@@ -207,8 +213,16 @@ class GitHub(HttpServer):
     async def _add_issue(self, request: web.Request) -> web.Response:
         body = await request.json()
         number = max([*(await self.forge.pulls()), *(one["number"] for one in self._open_issues()), 0]) + 1
-        self.issues.append(form.issue(self.repo_url, number, body["title"], body.get("body", "")))
+        self.issues.append(form.issue(self.repo_url, number, body["title"], body.get("body") or "", at=form.now()))
         return web.json_response(self.issues[-1], status=201)
+
+    async def _edit_issue(self, request: web.Request) -> web.Response:
+        mine = next((one for one in self.issues if one["number"] == number_in(request)), None)
+        if mine is None:
+            raise web.HTTPNotFound
+        asked = await request.json()
+        mine |= {key: asked[key] for key in ("title", "body", "state") if key in asked} | {"updated_at": form.now()}
+        return web.json_response(mine)
 
     async def _comments(self, request: web.Request) -> web.Response:
         if (await self._issue(request)).status != 200:  # noqa: PLR2004  # HTTP's OK

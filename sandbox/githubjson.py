@@ -125,14 +125,24 @@ def pull(repo: str, one: Pull) -> Json:
     }
 
 
-def issue(repo: str, number: int, title: str, body: str = "", names: Sequence[str] = ()) -> Json:
+def issue(repo: str, number: int, title: str, body: str = "", names: Sequence[str] = (), *, at: str = LONG_AGO) -> Json:
     """An open issue."""
     return {
         **_issue_like(repo, number, title, body, "releasebot"),
+        "html_url": f"{_web(repo)}/issues/{number}",
         "state": "open",
-        "created_at": LONG_AGO,
+        "created_at": at,
+        "updated_at": at,
+        "closed_at": None,
+        "comments": 0,
+        "locked": False,
         "labels": labels(names),
     }
+
+
+def now() -> str:
+    """This moment, as GitHub writes it."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
 def labels(names: Sequence[str]) -> list[Json]:

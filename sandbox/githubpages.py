@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
 from bot.domain.errors import Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from sandbox.forge import Forge
 
 
-def add_pages(app: web.Application, forge: Forge, slug: str) -> None:
-    """Serve ``/<slug>/compare/A...B``, ``/<slug>/commit/SHA``, ``/<slug>/pull/N`` and ``/<slug>/releases/tag/T``."""
+def add_pages(app: web.Application, forge: Forge, slug: str, issues: Callable[[], Sequence[Any]]) -> None:
+    """Serve ``/<slug>/compare/A...B``, ``/<slug>/commit/SHA``, ``/<slug>/pull/N``, ``/<slug>/issues/N`` and ``/<slug>/releases/tag/T``."""
 
     async def compare(request: web.Request) -> str:
         base, _, head = request.match_info["range"].partition("...")
@@ -32,6 +32,11 @@ def add_pages(app: web.Application, forge: Forge, slug: str) -> None:
     async def release(request: web.Request) -> str:
         return await forge.git("show", "--stat", f"refs/tags/{request.match_info['tag']}")
 
+    async def issue(request: web.Request) -> str:
+        mine = [one for one in issues() if str(one["number"]) == request.match_info["number"]]
+        return "\n\n".join(f"{one['title']}\n\n{one['body']}" for one in mine)
+
+    app.router.add_get(f"/{slug}/issues/{{number:[0-9]+}}", _page(issue))
     app.router.add_get(f"/{slug}/compare/{{range:.+}}", _page(compare))
     app.router.add_get(f"/{slug}/commit/{{sha:[0-9a-f]+}}", _page(commit))
     app.router.add_get(f"/{slug}/pull/{{number:[0-9]+}}", _page(pull))

@@ -108,6 +108,16 @@ class IssueInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class IssueText:
+    """An issue with what stands in it."""
+
+    number: int
+    title: str
+    body: str
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class PublishedRelease:
     """A release on GitHub, published for a tag; not a draft, which only its makers see."""
 

@@ -6,6 +6,7 @@ import json
 import socket
 import time
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from pydantic import SecretStr
 
+from bot import permit
 from bot.domain.errors import Conflict, Refused, Unavailable
 from bot.domain.world import Check, CheckState, IssueInfo, PullRequestInfo
 from bot.settings import RepositorySettings
@@ -373,6 +375,42 @@ async def test_a_release_is_published_once_and_found_by_its_tag(stand_in: Sandbo
         await github.publish(tag="1.9.3", commit=head, title="again", body="")
     assert len(stand_in.releases) == 1
     assert stand_in.releases[0]["target_commitish"] == head
+
+
+async def test_an_issue_is_opened_found_by_its_mark_read_and_edited(stand_in: Sandboxed) -> None:
+    github: CodeHost = GitHub(settings(stand_in.url, token="t"))
+    since = datetime.now(UTC) - timedelta(minutes=1)
+    assert await github.find_issue(mark="<!-- mine -->", since=since) is None
+    for number in range(101):
+        await github.open_issue(title=f"Other {number}", body="<!-- other -->")
+    made = await github.open_issue(title="Release 1.9.10", body="- [ ] one\n<!-- mine -->")
+    assert made.url.endswith(f"/issues/{made.number}")
+    assert await github.find_issue(mark="<!-- mine -->", since=since) == made
+    assert await github.find_issue(mark="<!-- mine -->", since=since + timedelta(hours=1)) is None
+    await github.edit_issue(number=made.number, body="- [x] one\n<!-- mine -->")
+    found = await github.read_issue(number=made.number)
+    assert found is not None
+    assert (found.title, found.body) == ("Release 1.9.10", "- [x] one\n<!-- mine -->")
+    assert await github.read_issue(number=999_999) is None
+    assert (await github.issues(numbers=[made.number]))[made.number].title == "Release 1.9.10"
+
+
+async def test_an_issue_is_not_written_without_a_token_nor_while_github_is_down(stand_in: Sandboxed) -> None:
+    with pytest.raises(Refused, match="wants a token"):
+        await GitHub(settings(stand_in.url)).open_issue(title="x", body="")
+    stand_in.fail(502)
+    with pytest.raises(Unavailable, match="502"):
+        await GitHub(settings(stand_in.url, token="t")).open_issue(title="x", body="")
+    assert stand_in.issues == []
+
+
+async def test_nothing_is_written_for_who_may_no_longer(stand_in: Sandboxed) -> None:
+    def lost(_outliving: float = 0.0, /) -> None:
+        raise Unavailable("somebody else does it now")
+
+    with permit.under(lost), pytest.raises(Unavailable, match="somebody else"):
+        await GitHub(settings(stand_in.url, token="t")).open_issue(title="x", body="")
+    assert stand_in.issues == []
 
 
 async def test_comments_are_written_and_read_back_over_all_pages(stand_in: Sandboxed) -> None:

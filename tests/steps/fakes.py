@@ -18,6 +18,7 @@ from bot.domain.world import (
     CommitInfo,
     ConfigurationState,
     IssueInfo,
+    IssueText,
     JobReport,
     JobSpec,
     JobState,
@@ -206,6 +207,7 @@ class FakeCodeHost:
     releases: dict[str, PublishedRelease] = field(default_factory=dict)
     written: dict[int, list[str]] = field(default_factory=dict)
     locked: set[int] = field(default_factory=set)
+    opened: dict[int, IssueText] = field(default_factory=dict)
     authors: dict[int, str] = field(default_factory=dict)
 
     def report(self, commit: str, **states: CheckState) -> None:
@@ -241,6 +243,20 @@ class FakeCodeHost:
         if number in self.locked:
             raise Refused(f"GitHub does not let us write a comment on #{number}: locked.", hint="unlock it")
         self.written[number].append(body)
+
+    async def find_issue(self, *, mark: str, since: datetime) -> IssueText | None:
+        return next((one for one in self.opened.values() if mark in one.body), None)
+
+    async def read_issue(self, *, number: int) -> IssueText | None:
+        return self.opened.get(number)
+
+    async def open_issue(self, *, title: str, body: str) -> IssueText:
+        number = 2000 + len(self.opened)
+        self.opened[number] = IssueText(number, title, body, f"https://github.test/issues/{number}")
+        return self.opened[number]
+
+    async def edit_issue(self, *, number: int, body: str) -> None:
+        self.opened[number] = replace(self.opened[number], body=body)
 
     def compare_url(self, *, base: str, head: str) -> str:
         return f"https://github.test/compare/{base[:8]}...{head[:8]}"
