@@ -26,6 +26,7 @@ from bot.engine.author_desk import AuthorDesk
 from bot.engine.authors import Authors
 from bot.engine.clock import SystemClock
 from bot.engine.desk import Desk
+from bot.engine.exports import Exports
 from bot.engine.freezes import Freezes
 from bot.engine.lock_queue import LockQueue
 from bot.engine.narrator import Narrator
@@ -41,6 +42,7 @@ from bot.engine.runner import Area, Runner
 from bot.engine.schedule import Schedule
 from bot.engine.step import StepEnvironment
 from bot.engine.store import Store
+from bot.engine.ticks import Ticks
 from bot.engine.watch import Watch
 from bot.ports import Ports
 from bot.scheduler import Chore, Scheduler
@@ -234,6 +236,14 @@ async def engine_of(
         orders=Orders(settings, {name: ports for name, (_, ports) in areas.items()}).order,
         alone=store.sqlite,
     )
+    exports = Exports(
+        store,
+        desk=desk,
+        hosts={name: one.ports.code_host for name, one in driven.items()},
+        ticks=Ticks(store, clock=clock, registry=registry, areas=driven, bell=desk.bell),
+        clock=clock,
+        interval=settings.repository.issue_poll,
+    )
     office = OfficeService(
         settings=settings,
         desk=desk,
@@ -243,6 +253,7 @@ async def engine_of(
         authors=authors,
         rehearsals=rehearsals,
         plans=Plans(store, clock=clock, catalogue=catalogue(registry), bell=desk.bell),
+        exports=exports,
         clock=clock,
         queue=queue,
     )
@@ -271,6 +282,7 @@ async def engine_of(
         Chore("queue", SOON, queue.turn),
         Chore("schedule", SOON, office.schedule.turn),
         Chore("rehearsals", REHEARSALS, rehearsals.look_after),
+        Chore("issues", settings.repository.issue_poll / 2, exports.turn),
     ]
     return Engine(desk, runner, narrator, office, outbox, rehearsals, Scheduler(chores))
 

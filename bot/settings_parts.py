@@ -78,6 +78,11 @@ class RepositorySettings(Part):
     github_api: str = "https://api.github.com"
     github_web: str = "https://github.com"
     github_token: SecretStr = Field(SecretStr(""), description="from RELEASEBOT_REPOSITORY__GITHUB_TOKEN")
+    issue_poll: float = Field(
+        60,
+        ge=1,
+        description="seconds between two looks at the issue of a plan that was exported, while its release is open",
+    )
     committer_name: str = "releasebot"
     committer_email: str = "releasebot@metaspace2020.org"
     ssh_key: Path | None = Field(None, description="key that git pushes with, when the URL is an SSH one")

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from bot.domain.editing import demand_seen, editable
+from bot.domain.editing import EDITORS, demand_seen, editable
 from bot.domain.edits import Assign, Edit, Insert, LeaveOut, Move, Note, left_out
-from bot.domain.errors import Conflict, ReleaseError, WrongUse
+from bot.domain.errors import Conflict, NotAllowed, ReleaseError, WrongUse
 from bot.domain.release import FINISHED, StepState
 from bot.slack.router import Click, Command, CommandContext, Form
-from bot.views import edits, ids
+from bot.views import edits, ids, lists
 from bot.views import plan as plan_view
+from bot.views.text import own
 from commands import start
 from commands.common import answer, no_more, number, person_name, the_release, unpacked
 
@@ -21,18 +22,23 @@ if TYPE_CHECKING:
     from bot.domain.plan import Plan, PlannedStep
     from bot.domain.readmodel import ReleaseView
 
-USAGE = "plan [RELEASE]"
+USAGE = "plan [export] [RELEASE]"
 _FEW = 2  # words of a reason
 
 
 async def change(ctx: CommandContext, args: tuple[str, ...]) -> None:
     """Put in a step by hand, leave one out, move one, write a note, give one to somebody: of steps that have not begun.
 
-    Before a release is started, the same is behind *Edit plan …* in what `/release start` shows.
+    Before a release is started, the same is behind *Edit plan …* in what `/release start` shows. With `export` the plan becomes
+    an issue on GitHub, with a box for each step that follows the release.
     """
-    release, words = await the_release(ctx, args)
+    export = bool(args) and args[0].lower() == edits.EXPORT
+    release, words = await the_release(ctx, args[1:] if export else args)
     no_more(words, USAGE)
-    await _choose(ctx, {"release": release.id})
+    if export:
+        await _export(ctx, release.id)
+    else:
+        await _choose(ctx, {"release": release.id})
 
 
 async def press(ctx: CommandContext, click: Click) -> None:
@@ -49,6 +55,9 @@ async def chosen(ctx: CommandContext, form: Form) -> None:
     value = unpacked(form.metadata)
     target, seen = _target(value), number(value.get("seen"))
     kind = form.text(ids.WHAT) or "insert"
+    if kind == edits.EXPORT and "release" in target:
+        await _export(ctx, target["release"])
+        return
     if kind not in ids.EDITS:
         raise WrongUse("That is none of the changes there are; nothing was changed.", hint="/release plan")
     plan, free = await _looked(ctx, target)
@@ -99,6 +108,15 @@ def incomplete(form: Form) -> Mapping[str, str]:
             return {} if form.text(ids.PERSON) else {ids.PERSON: "Please choose a person."}
         case _:
             return {}
+
+
+async def _export(ctx: CommandContext, release: str) -> None:
+    if not ctx.person.roles & EDITORS:
+        raise NotAllowed(
+            "To export a plan needs the role releaser or approver; nothing was done.", hint="/release whoami"
+        )
+    said = await ctx.office.exports.ask(release, by=ctx.person, source=ctx.origin)
+    await answer(ctx, lists.sentence(own(said)))
 
 
 async def _choose(ctx: CommandContext, target: dict[str, Any]) -> None:

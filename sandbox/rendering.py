@@ -92,6 +92,7 @@ def settings(world: World) -> dict[str, Any]:
             "mirror": str(folder / "metaspace.git"),
             "github": SLUG,
             "github_api": world.github.url,
+            "issue_poll": 2,
             "github_web": "https://github.com" if world.options.repo else world.github.url,
         },
         "circleci": {"api": f"{world.circleci.url}/api/v2", "web": world.circleci.url, "project": PROJECT},

@@ -258,6 +258,21 @@ def _changes(release: ReleaseView, events: Sequence[EventView]) -> Iterator[Keye
             yield f"{release.id}:alarm:{event.id}", alarms.changed(release, by=event.by, said=said, version=version)
         if event.kind == "step.running":
             yield from _given(release, event.step)
+        if event.kind in {"plan.exported", "plan.export_lost", "plan.ticked"}:
+            yield from _issue(release, event)
+
+
+def _issue(release: ReleaseView, event: EventView) -> Iterator[Keyed]:
+    """What happened to the plan's issue on GitHub. Of one attempt of a step it is asked once, however often it is ticked."""
+    number = event.data.get("issue", "")
+    if event.kind == "plan.exported":
+        yield f"{release.id}:issue", alarms.exported(release, issue=number, url=str(event.data.get("url", "")))
+    if event.kind == "plan.export_lost":
+        yield f"{release.id}:issue-lost", alarms.export_lost(release, issue=number)
+    for step in release.steps if event.kind == "plan.ticked" else ():
+        if step.key == event.step:
+            who = next(iter(_assigned(release, step.key)), release.started_by)
+            yield f"{release.id}:ticked:{step.key}:{step.attempt}", alarms.ticked(release, step, who, issue=number)
 
 
 def _given(release: ReleaseView, key: str) -> Iterator[Keyed]:

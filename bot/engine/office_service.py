@@ -87,6 +87,7 @@ class OfficeService:
     reminders: Any = None  # `bot.engine.reminders.Reminders`, for commands
     rehearsals: Any = None  # `bot.engine.rehearsing.Rehearsals`, for commands
     plans: Any = None  # `bot.engine.plans.Plans`, for commands
+    exports: Any = None  # `bot.engine.exports.Exports`, for commands
     _drafting: Drafting = field(default_factory=Drafting)
     reviews: Reviews = field(default_factory=Reviews)
 

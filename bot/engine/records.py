@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager, suppress
-from dataclasses import asdict, dataclass, is_dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from bot.engine.asked import last_question, typed
 from bot.engine.asking import Asking, step_row
 from bot.engine.codec import answer_in, plan_in, problem_out
 from bot.engine.controls import close_questions
+from bot.engine.finishing import conclude, note_debts
 from bot.engine.layout import unchanged
 from bot.engine.readings import measures, name_of, step_rows
 from bot.engine.seen import seen_before
@@ -271,25 +272,20 @@ class Book(Asking):
         async with self.writing() as (session, row):
             step = await step_row(session, self.number, key)
             step.progress = text
-            _note_debts(row, facts)
+            note_debts(row, facts)
             await self._ledger.append(session, row.number, "step.progress", step=key, data={"text": text, **facts})
 
     async def done(self, key: str, evidence: Evidence) -> None:
         """Store the evidence: the step is over."""
         async with self.writing() as (session, row):
             step = await step_row(session, self.number, key)
-            step.state = move_step(StepState(step.state), StepState.DONE)
-            step.finished_at, step.summary, step.facts = self.now(), evidence.summary, dict(evidence.facts)
-            output = evidence.output
-            step.output = asdict(output) if is_dataclass(output) and not isinstance(output, type) else {}
-            step.in_effect, step.problem = False, None
+            conclude(row, step, evidence, at=self.now())
             answered = await last_question(session, self.number, step)
             said = answer_in(answered.answer) if answered else None
             approved = await asked_approval(session, self.number, step)
             said = said or (approved.answer if approved else None)
             step.decided_by = said.by if said else ""
             await close_questions(session, self.number, at=self.now(), step=key)
-            _note_debts(row, evidence.facts)
             await self._ledger.append(session, row.number, "step.done", step=key, data={"summary": evidence.summary})
 
     async def failed(self, key: str, problem: Problem, *, usually: Sequence[str] = ()) -> None:
@@ -330,9 +326,3 @@ class Book(Asking):
         async with self.looking() as (session, row):
             downtime, unwatched = await measures(session, row, now=self.now())
             return Measured((self.now() - row.created_at).total_seconds(), downtime, unwatched)
-
-
-def _note_debts(row: ReleaseRow, facts: Mapping[str, object]) -> None:
-    kept = {name: facts[name] for name in ("owes", "settles") if name in facts}
-    if kept:
-        row.debts = [*row.debts, kept]

@@ -57,5 +57,9 @@ class Office(ReleaseOffice, Protocol):
         """Plans as people change them (`bot.engine.plans.Plans`)."""
 
     @property
+    def exports(self) -> Any:
+        """Plans as issues on GitHub (`bot.engine.exports.Exports`)."""
+
+    @property
     def commands(self) -> Sequence[Any]:
         """Every command there is (`bot.slack.router.Command`), for help."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bot.views import kit
 from bot.views.question import people_in, standing_line
-from bot.views.text import escape, mention, told, when
+from bot.views.text import escape, link, mention, told, when
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,6 +63,26 @@ def changed(release: ReleaseView, *, by: str, said: str, version: object) -> kit
     """Say who changed the plan, and how."""
     text = f"{mention(by)} changed the plan of {escape(_name(release))}: {escape(said, 700)}"
     return kit.message(text, [kit.section(text), kit.context(f"Version {escape(str(version), 10)} of the plan.")])
+
+
+def exported(release: ReleaseView, *, issue: object, url: str) -> kit.Message:
+    """Say where the plan is an issue now."""
+    text = f"The plan of {escape(_name(release))} is {link(url, f'issue #{issue}')} now. Its boxes follow the release."
+    return kit.message(text, [kit.section(text)])
+
+
+def export_lost(release: ReleaseView, *, issue: object) -> kit.Message:
+    """Say that an issue is gone; nothing of the release depended on it."""
+    text = f"Issue #{escape(str(issue), 20)} of {escape(_name(release))} is gone from GitHub. The release goes on without it."
+    return kit.message(text, [kit.section(text)])
+
+
+def ticked(release: ReleaseView, step: StepView, who: str, *, issue: object) -> kit.Message:
+    """Ask whoever may know about a box that somebody ticked on GitHub and that no check can judge."""
+    number = escape(str(issue), 20)
+    text = f"{mention(who)} Somebody ticked “{escape(step.title, 150)}” in issue #{number} of {escape(_name(release))}. Is it done?"
+    tail = "I cannot see it myself, so a tick there counts for nothing: confirm it here, at the step’s question, once it is asked."
+    return kit.message(text, [kit.section(f"*{text}*\n{tail}")])
 
 
 def yours(release: ReleaseView, step: StepView, who: str) -> kit.Message:

@@ -249,6 +249,17 @@ class Plans:
 
 
 @dataclass
+class Exports:
+    """Which plans were asked to be issues."""
+
+    asked: list[str] = field(default_factory=list)
+
+    async def ask(self, release: str, *, by: Person, source: str) -> str:
+        self.asked.append(release)
+        return f"{release} is issue #12 now: https://github.test/issues/12"
+
+
+@dataclass
 class Office:
     """Reviews and plans from examples."""
 
@@ -268,6 +279,7 @@ class Office:
     rehearsals: Rehearsals = field(default_factory=Rehearsals)
     followed: list[tuple[str, tuple[str, str], bool]] = field(default_factory=list)
     plans: Plans = field(init=False)
+    exports: Exports = field(default_factory=Exports)
     rerun: Rerun = field(default_factory=lambda: Rerun(("commit",)))
 
     def __post_init__(self) -> None:

@@ -188,6 +188,31 @@ async def test_a_plan_shown_as_a_message_is_changed_in_place(world: World) -> No
     assert world.desk.releases["R8"].plan.step("deploy").params["note"] == "slowly"
 
 
+async def test_a_plan_becomes_an_issue_by_word_and_by_the_form(world: World) -> None:
+    await world.type("plan export")
+    await world.type("plan export R7")
+    await world.type("plan")
+    await world.submit(what="export", step="deploy")
+    assert world.office.exports.asked == ["R7"] * 3
+    assert "R7 is issue #12 now: https://github.test/issues/12" in world.voice.whispers[-1]
+    world.person = VIEWER
+    await world.press(ids.PLAN_EDIT, json.dumps({"release": "R7"}))
+    with pytest.raises(NotAllowed, match="role releaser"):
+        await world.submit(what="export", step="deploy")
+
+
+async def test_before_the_start_there_is_nothing_to_export(world: World) -> None:
+    world.desk.releases.clear()
+    await world.type("start")
+    (element,) = [e for b in world.voice.views[-1]["blocks"] if b["type"] == "actions" for e in b["elements"]]
+    await world.press(ids.PLAN_EDIT, element["value"])
+    assert edits.EXPORT not in offered(world.voice.views[-1], ids.WHAT)
+    with pytest.raises(WrongUse):
+        await world.submit(what="export", step="deploy")
+    with pytest.raises(Conflict, match="Nothing is being released"):
+        await world.type("plan export")
+
+
 def test_the_dashboard_shows_changes_notes_and_whose_a_step_is() -> None:
     first, second, third = worlds.steps(StepState.DONE, StepState.SKIPPED, StepState.PENDING)
     steps = (first, replace(second, reason="not needed today"), replace(third, note="slowly", assignee="Ada"))

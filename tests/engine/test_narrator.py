@@ -349,3 +349,25 @@ async def test_a_change_of_the_plan_is_told_in_the_thread_unless_it_was_made_bef
     assert list(told) == ["R7:alarm:1"]
     assert told["R7:alarm:1"]["under"] == "R7"
     assert "<@U01REL> changed the plan of 1.9.10 to prod: moved “A” before “B”" in told["R7:alarm:1"]["text"]
+
+
+async def test_the_plans_issue_is_told_once_and_a_tick_that_no_check_judges_asks_whose_step_it_is() -> None:
+    ledger, outbox = Ledger(), Outbox()
+    ledger.views["R7"] = worlds.release()
+    for number, (kind, data) in enumerate(
+        (
+            ("plan.exported", {"issue": 12, "url": "https://github.test/issues/12"}),
+            ("plan.ticked", {"issue": 12}),
+            ("plan.ticked", {"issue": 12}),
+            ("plan.export_lost", {"issue": 12}),
+        ),
+        1,
+    ):
+        ledger.log.append(EventView(number, "R7", "push", kind, worlds.NOW, "", data))
+    await narrator(ledger, outbox).turn()
+    assert "<https://github.test/issues/12|issue #12>" in outbox.messages["R7:issue"]["text"]
+    assert outbox.messages["R7:ticked:push:1"]["text"].startswith(
+        "<@U01REL> Somebody ticked “Push the branches” in issue #12"
+    )
+    assert [one for one in outbox.edits if one.startswith("R7:ticked")] == ["R7:ticked:push:1"]
+    assert "is gone from GitHub" in outbox.messages["R7:issue-lost"]["text"]
