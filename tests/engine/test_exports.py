@@ -6,42 +6,32 @@ Against the sandbox's GitHub, over HTTP, on both databases.
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
-import os
 import re
 from dataclasses import replace
-from datetime import timedelta
-from pathlib import Path
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from pydantic import SecretStr
 from sqlalchemy import select
 
 from bot.domain.edits import Insert
-from bot.domain.errors import Conflict, StepFailed
+from bot.domain.errors import Conflict
 from bot.domain.plan import StepKind
 from bot.domain.release import DecisionKind, ReleaseState, StepState
-from bot.engine import failpoints
 from bot.engine.clock import SystemClock
 from bot.engine.edit_tables import IssueExportRow
-from bot.engine.exports import Exports
-from bot.engine.runner import Area
-from bot.engine.step import CheckResult, Unknown
-from bot.engine.ticks import Ticks
-from bot.settings import RepositorySettings
-from integrations.github import GitHub
 from sandbox.github import GitHub as Hub
 from sandbox.gitworld import GitWorld
 from sandbox.history import import_history
 from sandbox.scenarios import history_of, scenario
-from tests.engine.scripted import RELEASER, Bot, Files, FileStep, environment, opened, plan, running, steps
+from tests.engine.exporting import exports_of, in_a_process_of_its_own, registry
+from tests.engine.scripted import RELEASER, Bot, Files, opened, plan, running
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator
+    from pathlib import Path
 
-    from bot.engine.step import Step, StepContext
+    from bot.engine.exports import Exports
+
 
 PLAN = plan(("first", "file"), ("second", "file"), ("third", "file"))
 
@@ -59,46 +49,6 @@ def origin(tmp_path_factory: pytest.TempPathFactory) -> Path:
 async def hub(origin: Path) -> AsyncIterator[Hub]:
     async with Hub(origin) as github:
         yield github
-
-
-class FailingStep(FileStep):
-    """Cannot be done by the bot; by hand it can."""
-
-    id: ClassVar[str] = "failing"
-
-    async def run(self, ctx: StepContext) -> None:
-        raise StepFailed(f"{ctx.step.key} does not work.", hint="by hand")
-
-
-class BlurredStep(FailingStep):
-    """Cannot be looked at."""
-
-    id: ClassVar[str] = "blurred"
-
-    async def check(self, ctx: StepContext) -> CheckResult:
-        return Unknown("There is fog.")
-
-
-def registry(files: Files) -> dict[str, Step]:
-    return {**steps(files), "failing": FailingStep(files), "blurred": BlurredStep(files)}
-
-
-def exports_of(bot: Bot, hub_url: str, known: Mapping[str, Step], *, settled: float = 0.3) -> Exports:
-    settings = RepositorySettings(
-        url="x", mirror=Path("x"), github="metaspace2020/metaspace", github_api=hub_url, github_token=SecretStr("t")
-    )
-    ports: Any = SimpleNamespace(clock=SystemClock(), server=None, site=None)
-    areas = {"prod": Area(environment("prod"), ports)}
-    ticks = Ticks(bot.store, clock=SystemClock(), registry=known, areas=areas, bell=bot.desk.bell)
-    return Exports(
-        bot.store,
-        desk=bot.desk,
-        hosts={"prod": GitHub(settings)},
-        ticks=ticks,
-        clock=SystemClock(),
-        interval=0.01,
-        settled=timedelta(seconds=settled),
-    )
 
 
 async def looked(exports: Exports) -> None:
@@ -290,7 +240,7 @@ async def test_of_several_that_look_after_it_at_once_one_does(url: str, files: F
 async def test_a_bot_killed_around_the_opening_opens_one_issue(url: str, files: Files, hub: Hub, place: str) -> None:
     async with opened(url, registry(files)) as bot:
         release = await paused(bot)
-    assert await asyncio.to_thread(_elsewhere, url, files, hub.url, f"{place}:issue") == -9
+    assert await asyncio.to_thread(in_a_process_of_its_own, url, files, hub.url, f"{place}:issue") == -9
     assert len(hub.issues) == (0 if place == "before_effect" else 1)
     async with opened(url, registry(files)) as bot:
         exports = exports_of(bot, hub.url, registry(files))
@@ -304,23 +254,3 @@ async def test_a_bot_killed_around_the_opening_opens_one_issue(url: str, files: 
                 await exports.turn()
         assert len(hub.issues) == 1
         assert (await kinds(bot)).count("plan.exported") == 1
-
-
-def _elsewhere(url: str, files: Files, hub: str, failpoint: str) -> int | None:
-    child = multiprocessing.get_context("forkserver").Process(
-        target=_live, args=(url, str(files.folder), hub, failpoint)
-    )
-    child.start()
-    child.join(60)
-    return child.exitcode
-
-
-def _live(url: str, folder: str, hub: str, failpoint: str) -> None:
-    os.environ |= {"RELEASEBOT_FAILPOINT": failpoint, "RELEASEBOT_TESTING": "1"}
-    failpoints.demand_sane()
-    asyncio.run(_ask(url, Files(Path(folder)), hub))
-
-
-async def _ask(url: str, files: Files, hub: str) -> None:
-    async with opened(url, registry(files), owner="another") as bot:
-        await exports_of(bot, hub, registry(files)).ask("R1", by=RELEASER)
