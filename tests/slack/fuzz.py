@@ -56,13 +56,17 @@ ACTIONS = (
         ids.SCHEDULE_PREVIEW,
         ids.REHEARSAL_STOP,
     ),
-    *(f"{ids.PEOPLE_WHO}x", f"{ids.PEOPLE_ELSE}x"),
+    *(f"{ids.PEOPLE_WHO}x", f"{ids.PEOPLE_ELSE}x", ids.PLAN_EDIT),
 )
 CALLBACKS = (
     *(ids.PREVIEW_FORM, ids.SKIP_FORM, ids.ABORT_FORM, ids.ASK_FORM, ids.ROLL_BACK_FORM, ids.TAKE_OVER_FORM),
     *(f"{ids.QUESTION_FORM}{one}" for one in ids.FORMS),
+    *(ids.PLAN_CHOOSE, *(f"{ids.PLAN_FORM}{one}" for one in ids.EDITS)),
 )
-BLOCKS = (*(ids.VERSION, "notes", "task-0", "bug-0", "left-out-0", ids.REASON, ids.TYPED, ids.WHAT, ids.WHEN, ids.HOW),)
+BLOCKS = (
+    *(ids.VERSION, "notes", "task-0", "bug-0", "left-out-0", ids.REASON, ids.TYPED, ids.WHAT, ids.WHEN, ids.HOW),
+    *(ids.STEP, ids.BEFORE, ids.TITLE, ids.TEXT, ids.NOTE, ids.PERSON, ids.EVIDENCE),
+)
 HOSTILE = (
     *("$(touch Zq7Fuzz)", "`Zq7Fuzz`", "; rm -rf Zq7Fuzz", "| Zq7Fuzz", "&& Zq7Fuzz", "\nZq7Fuzz\r\n", "> Zq7Fuzz"),
     *(
@@ -247,6 +251,13 @@ class Fuzz:
             }  # fmt: skip
         if name.startswith("schedule"):
             found = {"scheduled": self.random.randint(0, 3)}
+        if name.startswith("plan"):
+            found |= {
+                "seen": self.random.randint(0, 2),
+                "step": self._pick(("deploy", "announce_success", "drain"), 0.3),
+            }
+            if self.random.random() < 0.3:
+                found["start"] = {"environment": "prod", "draft": self._pick(("",), 0.3)}
         if name == "router_open":
             return f"{self._pick(self.commands)} {self.text()}"
         if self.random.random() < 0.1:

@@ -32,7 +32,7 @@ from sqlalchemy import event
 
 import commands
 from bot import telemetry
-from bot.checklists import shipped
+from bot.checklists import catalogue, shipped
 from bot.domain.asking import Reminding
 from bot.domain.errors import ReleaseError, Unavailable
 from bot.domain.readmodel import Person
@@ -42,16 +42,19 @@ from bot.engine.author_desk import AuthorDesk
 from bot.engine.authors import Authors
 from bot.engine.clock import SystemClock
 from bot.engine.desk import Desk
+from bot.engine.exports import Exports
 from bot.engine.freezes import Freezes
 from bot.engine.lock_queue import LockQueue
 from bot.engine.narrator import Narrator
 from bot.engine.office_service import Area as OfficeArea
 from bot.engine.office_service import OfficeService
+from bot.engine.plans import Plans
 from bot.engine.records import Ledger
 from bot.engine.reminders import Reminders
 from bot.engine.runner import Area, Runner
 from bot.engine.schedule import Schedule
 from bot.engine.store import Store
+from bot.engine.ticks import Ticks
 from bot.settings import PersonSettings, Settings, SlackSettings, parse
 from bot.settings_example import EXAMPLE
 from bot.slack.api import web_client
@@ -225,7 +228,17 @@ async def whole_bot(slack: StrictSlack, folder: Path, log: io.StringIO) -> Async
             AuthorDesk(store, clock=clock), SlackDirectory(client, clock), outbox, chosen.people, clock, remind
         )
         people = People([PersonSettings(slack=one.slack, name=one.name, roles=one.roles) for one in chosen.people])
+        driven = {"prod": Area(ENVIRONMENT, world.ports, None)}
         office = OfficeService(chosen, desk, router.commands, {"prod": area}, freezes, clock, asking)
+        office.plans = Plans(store, clock=clock, catalogue=catalogue(REGISTRY), bell=desk.bell)
+        office.exports = Exports(
+            store,
+            desk=desk,
+            hosts={"prod": world.ports.code_host},
+            ticks=Ticks(store, clock=clock, registry=REGISTRY, areas=driven, bell=desk.bell),
+            clock=clock,
+            interval=60,
+        )
         office.queue = LockQueue(store, outbox, clock, MINUTES)
         pace = Pace(3600, Quiet(dt.time(20), dt.time(8), chosen.zone))
         office.reminders = Reminders(store, outbox, clock, pace, pace)
@@ -238,7 +251,7 @@ async def whole_bot(slack: StrictSlack, folder: Path, log: io.StringIO) -> Async
         runner = Runner(
             ledger,
             registry=REGISTRY,
-            areas={"prod": Area(ENVIRONMENT, world.ports, None)},
+            areas=driven,
             clock=clock,
             bell=desk.bell,
             lease=30,
