@@ -76,7 +76,7 @@ def typed(text: str) -> dict[str, Any]:
 def boxes(world: World) -> dict[str, bool]:
     (issue,) = world.github.issues
     found = re.findall(r"^- \[(.)\].*<!-- step:(\w+) -->$", issue["body"], re.MULTILINE)
-    return {key: mark == "x" for key, mark in found}
+    return {key: mark == "x" for mark, key in found}
 
 
 async def until_boxes(world: World, *keys: str) -> None:
