@@ -244,6 +244,8 @@ async def engine_of(
         clock=clock,
         interval=settings.repository.issue_poll,
     )
+    if store.sqlite:
+        await exports.free_all()
     office = OfficeService(
         settings=settings,
         desk=desk,
