@@ -200,10 +200,9 @@ async def prepare(ctx: CommandContext, request: Request) -> PreparedPlan:
         only=request.only,
         strategy=request.strategy,
         version=request.version,
+        draft=request.draft,
         afresh=not request.seen,
     )
-    if request.draft:
-        prepared = replace(prepared, plan=await ctx.office.plans.drafted(prepared.plan, request.draft))
     recommended = str(prepared.report.review.strategy.recommended)
     if not request.strategy or prepared.plan.strategy == recommended:
         return prepared

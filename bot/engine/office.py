@@ -53,12 +53,14 @@ class ReleaseOffice(Protocol):
         only: Sequence[str] = (),
         strategy: str = "",
         version: str = "",
+        draft: str = "",
         afresh: bool = True,
     ) -> PreparedPlan:
         """Pin the head and make the plan; nothing is kept. Empty ``strategy`` and ``version`` take what the review proposes.
 
-        ``version`` is three numbers, or the bump itself (``minor``). With ``afresh`` false the notes' draft is the one
-        that was shown, though GitHub may say something else by now.
+        ``version`` is three numbers, or the bump itself (``minor``). ``draft`` names changes that people
+        made to the plan. With ``afresh`` false the notes' draft is the one that was shown, though GitHub may say something
+        else by now.
 
         Raises `WrongUse` for a strategy or version that cannot be, `Conflict` when there is nothing to release.
         """

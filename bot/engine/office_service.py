@@ -133,6 +133,7 @@ class OfficeService:
         only: Sequence[str] = (),
         strategy: str = "",
         version: str = "",
+        draft: str = "",
         afresh: bool = True,
     ) -> PreparedPlan:
         """Pin the head and make the plan; see `ReleaseOffice`."""
@@ -165,6 +166,8 @@ class OfficeService:
             notes=drafted.draft if pulls else of_commits(report.review.commits),
             authors=_asked_of(report),
         )
+        if draft:
+            plan = await self.plans.drafted(plan, draft)
         return PreparedPlan(plan, checklist.text, report, max(taken, default=None), drafted.problem)
 
     async def roll_back(self, *, release: str, drain: bool = False) -> PreparedPlan:

@@ -202,6 +202,7 @@ class Schedule:
         """Begin the very release that was confirmed; raises `ReleaseError` saying what speaks against it."""
         demand_starter(await self.person(one.by))
         wanted = {name: one.request.get(name) for name in ("hotfix", "only", "strategy")}
+        wanted["draft"] = one.request.get("draft", "")
         prepared = await self.plan(environment=one.environment, version=one.plan.version, afresh=False, **wanted)
         demand_seen(prepared.report)
         news = [*differences(one.facts, facts_of(prepared)), *broken(prepared.report)]

@@ -318,7 +318,8 @@ class Office:
         if self.trouble:
             raise self.trouble
         version = request.get("version") or self.prepared.plan.version
-        return replace(self.prepared, plan=replace(self.prepared.plan, version=version))
+        plan = replace(self.prepared.plan, version=version)
+        return replace(self.prepared, plan=await self.plans.drafted(plan, request.get("draft", "")))
 
     async def roll_back(self, *, release: str, drain: bool = False) -> PreparedPlan:
         self.requests.append({"release": release, "drain": drain})

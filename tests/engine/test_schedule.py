@@ -83,7 +83,7 @@ class Bots:
     async def scheduled(self, *, after: timedelta = HOUR, source: str = "E1") -> Scheduled:
         return await self.first.make(
             self.plans.prepared,
-            {"only": [], "hotfix": False, "strategy": ""},
+            {"only": [], "hotfix": False, "strategy": "", "draft": "D1"},
             at=self.clock.now() + after,
             zone="Europe/Berlin",
             by=RELEASER,
@@ -121,9 +121,8 @@ async def test_it_starts_at_its_time_and_not_before_and_says_so(bots: Bots) -> N
     assert await bots.at(one) == 1
     (release,) = await bots.desk.active()
     assert (release.started_by, release.plan.fingerprint) == (RELEASER.slack, one.plan.fingerprint)
-    assert bots.plans.asked == [
-        {"environment": "prod", "hotfix": False, "only": [], "strategy": "", "version": "1.9.10", "afresh": False}
-    ]
+    asked = {"environment": "prod", "hotfix": False, "only": [], "strategy": "", "version": "1.9.10", "draft": "D1"}
+    assert bots.plans.asked == [{**asked, "afresh": False}]
     assert "started as R1" in bots.slack.messages["scheduled-S1"]["text"]
     assert bots.buttons("scheduled-S1") == []
     assert await bots.first.turn() == 0

@@ -7,8 +7,8 @@ from alembic import op
 
 from bot.engine.tables import UtcTime
 
-revision = "0006"
-down_revision = "0005"
+revision = "0008"
+down_revision = "0007"
 branch_labels = None
 depends_on = None
 
