@@ -25,7 +25,7 @@ sandbox: $(STAMP) ## Run the bot in an embedded world (Ctrl-C ends it)
 
 test: $(STAMP) ## Run the tests against real servers (installs them where it may)
 	@scripts/system-packages test || [ -z "$$CI" ]
-	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist load --maxschedchunk 2 $(ARGS)
 
 check: $(STAMP) ## Lint, format, types, import contracts, lock file, licences, SBOM, advisories
 	@$(BIN)/ruff check .
