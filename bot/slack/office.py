@@ -1,4 +1,4 @@
-"""What commands ask of the rest of the bot. The composition root (`bot/app.py`) provides it."""
+"""What commands ask of the rest of the bot. The composition root (`bot/composition.py`) provides it."""
 
 from __future__ import annotations
 
