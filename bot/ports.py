@@ -158,7 +158,6 @@ class CodeHost(Protocol):
         """Replace an issue's text; harmless when repeated."""
 
     def compare_url(self, *, base: str, head: str) -> str: ...
-    def commit_url(self, *, sha: str) -> str: ...
 
 
 class Pipelines(Protocol):

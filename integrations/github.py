@@ -146,10 +146,6 @@ class GitHub:
         """Return the page that compares two commits."""
         return f"{self._web}/compare/{base}...{head}"
 
-    def commit_url(self, *, sha: str) -> str:
-        """Return the page of a commit."""
-        return f"{self._web}/commit/{sha}"
-
     async def _ask(self, question: Callable[[github.Github], _T], what: str, *, writing: bool = False) -> _T:
         return await asyncio.to_thread(self._client.ask, question, what, writing=writing)
 

@@ -41,9 +41,6 @@ class StepFacts:
     break_glass: bool = True  # an admin may approve it alone
 
 
-Catalogue = dict[str, StepFacts]
-
-
 @dataclass(frozen=True, slots=True)
 class Item:
     """One line of a checklist. ``part``: only where findings switch it on. ``unless_hotfix``: left out of a hotfix."""

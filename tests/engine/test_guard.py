@@ -31,7 +31,7 @@ READS = {
     },
     "CodeHost": {
         *("checks", "pull_request_authors", "pull_requests", "issues", "published", "comments"),
-        *("compare_url", "commit_url"),
+        "compare_url",
     },
     "Jobs": {"look", "find", "read", "attach_line"},
     "Playbooks": {"configuration", "deploy_job", "deploy_commands", "folders", "parse", "variables"},

@@ -261,9 +261,6 @@ class FakeCodeHost:
     def compare_url(self, *, base: str, head: str) -> str:
         return f"https://github.test/compare/{base[:8]}...{head[:8]}"
 
-    def commit_url(self, *, sha: str) -> str:
-        return f"https://github.test/commit/{sha}"
-
 
 @dataclass
 class FakePipelines:
