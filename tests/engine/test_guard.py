@@ -31,6 +31,7 @@ READS = {
     },
     "CodeHost": {
         *("checks", "pull_request_authors", "pull_requests", "issues", "published", "comments"),
+        *("find_issue", "read_issue"),
         "compare_url",
     },
     "Jobs": {"look", "find", "read", "attach_line"},
