@@ -15,6 +15,7 @@ from sqlalchemy import func, select, update
 
 from bench.measure import Figure, ratio, show
 from bot.domain.plan import Plan, PlannedStep, StepKind
+from bot.engine import audit
 from bot.engine.clock import SystemClock
 from bot.engine.codec import plan_out
 from bot.engine.desk import Desk
@@ -178,10 +179,9 @@ async def _finished_releases(world: World) -> None:
                 session.add_all(
                     StepRow(release=number, key=f"s{n}", position=n, state="done", facts={"n": n}) for n in range(STEPS)
                 )
-                session.add_all(
-                    EventRow(release=number, kind="step.progress", at=now, data={"text": f"Task {n}"})
-                    for n in range(EVENTS)
-                )
+                for n in range(EVENTS):
+                    said = {"text": f"Task {n}"}
+                    await audit.append(session, release=number, kind="step.progress", at=now, data=said)
         desk = Desk(store, clock=SystemClock())
         async with store.reading() as session:
             last = (await session.execute(select(func.max(EventRow.id)))).scalar_one()

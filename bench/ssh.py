@@ -18,7 +18,7 @@ from sandbox.sshd import SshServer
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-COMMANDS, STREAMS = 100, 9
+COMMANDS, STREAMS = 100, 21
 PIECE = 1 << 18  # bytes
 LINES = ["seq", "1", "3000000"]  # 23 MB in short lines, as logs are
 
