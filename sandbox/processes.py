@@ -227,14 +227,22 @@ def descendants(pid: int) -> list[int]:
 
 
 def marked(root: Path) -> list[int]:
-    """Return the ids of the processes whose environment carries this world's mark: daemons that left their parents."""
-    wanted = f"{MARK}={root}".encode()
+    """Return the ids of the processes whose environment carries this world's mark: daemons that left their parents.
+
+    sshd writes its title over its environment; it is known by the title, which has its configuration's path.
+    """
     found = []
     for pid in _pids():
         with contextlib.suppress(OSError):
-            if wanted in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
+            process = Path(f"/proc/{pid}")
+            if _carries(root, (process / "environ").read_bytes(), (process / "cmdline").read_bytes()):
                 found.append(pid)
     return [pid for pid in found if pid != os.getpid()]
+
+
+def _carries(root: Path, environment: bytes, title: bytes) -> bool:
+    in_title = title.startswith(b"sshd: ") and f"-f {root}/".encode() in title
+    return in_title or f"{MARK}={root}".encode() in environment.split(b"\0")
 
 
 def _pids() -> list[int]:
