@@ -49,7 +49,7 @@ def blocks(
 
 def _finding(facts: Review, one: Finding, *, full: bool) -> str:
     subject = "" if one.subject == one.path else f" {code(one.subject, 80)}"
-    row = f"• {_kind(one.kind)}{subject} – {link(blob(facts, one), place(one), 120)}"
+    row = f"• {_kind(one.kind)}{subject} – {linked(facts, one, whole=full)}"
     if one.detail:
         row += f": {escape(one.detail, 300 if full else 160)}"
     if full and one.action:
@@ -60,6 +60,13 @@ def _finding(facts: Review, one: Finding, *, full: bool) -> str:
 def place(one: Finding) -> str:
     """Name the file and line of a finding."""
     return f"{one.path}:{one.line}" if one.line else one.path
+
+
+def linked(facts: Review, one: Finding, *, whole: bool = False) -> str:
+    """Link to a finding's line. Unless the ``whole`` path is wanted, folder and file name it: a phone shows no more in a row."""
+    page, name = blob(facts, one), place(one)
+    nearest = "/".join(name.split("/")[-2:])
+    return link(page, name if whole or not page or nearest == name else f"…/{nearest}", 120)
 
 
 def _kinds(group: Sequence[Finding]) -> str:

@@ -212,7 +212,7 @@ def _reason(facts: Review, reason: str, limit: int) -> str:
     for one in facts.findings:
         if reason.endswith(place := f"({found.place(one)})"):
             words = escape(reason.removesuffix(place).rstrip(), limit)
-            return f"• {words} – {link(found.blob(facts, one), found.place(one), 120)}"
+            return f"• {words} – {found.linked(facts, one)}"
     return f"• {escape(reason, limit)}"
 
 

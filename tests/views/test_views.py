@@ -273,9 +273,8 @@ def test_many_reasons_are_a_button_and_each_is_linked_to_its_place() -> None:
     assert "… and 3 more reasons" in words(shown)
     assert ids.REVIEW_WHY in buttons(shown)
     assert "reason 5" in words(review.why(facts))
-    assert f"is_mono is new – <https://github.com/metaspace2020/metaspace/blob/{worlds.HEAD}/" in words(
-        review.why(facts)
-    )
+    page = f"https://github.com/metaspace2020/metaspace/blob/{worlds.HEAD}/metaspace/engine/sm/engine/es_export.py#L470"
+    assert f"is_mono is new – <{page}|…/engine/es_export.py:470>" in words(review.why(facts))
 
 
 def test_an_override_is_shown_with_its_reason_on_dashboard_and_in_history() -> None:
