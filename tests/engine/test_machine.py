@@ -163,10 +163,11 @@ class Story:
         return decided
 
     async def look(self) -> ReleaseView:
+        earlier = self.last  # another look may end while this one reads: what it saw need not be older
         seen = await self.bot.desk.release(self.release)
-        if self.last and self.last.id == seen.id:
-            assert seen.state in _reached(RELEASE_MOVES, self.last.state)
-            for before, now in zip(self.last.steps, seen.steps, strict=True):
+        if earlier and earlier.id == seen.id:
+            assert seen.state in _reached(RELEASE_MOVES, earlier.state)
+            for before, now in zip(earlier.steps, seen.steps, strict=True):
                 assert now.state in _reached(STEP_MOVES, before.state), (before, now)
                 assert now.attempt >= before.attempt
         self.questions.update({one.id: one for one in seen.questions})
