@@ -15,7 +15,7 @@ import structlog
 import commands
 from bot import http, telemetry
 from bot.composition import Ground, engine_of
-from bot.domain.errors import Unavailable
+from bot.domain.errors import BadSettings, Unavailable
 from bot.engine import failpoints
 from bot.engine.clock import SystemClock
 from bot.engine.store import Store
@@ -41,6 +41,7 @@ _log = structlog.get_logger()
 async def serve(settings: Settings) -> int:
     """Run the bot until SIGTERM or Ctrl-C; returns the exit status. Raises `ReleaseError` when it cannot start."""
     failpoints.demand_sane()
+    demand_secrets(settings)
     telemetry.set_up_logs(settings.log_level)
     telemetry.hide(secrets(settings))
     stop = asyncio.Event()
@@ -50,6 +51,18 @@ async def serve(settings: Settings) -> int:
         clock = SystemClock()
         store = await stack.enter_async_context(Store(settings.database.url.get_secret_value()))
         return await _serve(settings, store, clock, stop, stack)
+
+
+def demand_secrets(settings: Settings) -> None:
+    """Raise `BadSettings` naming the secrets of Slack that its mode needs and that are empty."""
+    slack = settings.slack
+    of_mode = {"http": ("signing_secret", slack.signing_secret), "socket": ("app_token", slack.app_token)}
+    needed = (("bot_token", slack.bot_token), of_mode[slack.mode])
+    if lacking := [f"RELEASEBOT_SLACK__{name.upper()}" for name, value in needed if not value.get_secret_value()]:
+        raise BadSettings(
+            f"Slack's {' and '.join(lacking)} {'is' if len(lacking) == 1 else 'are'} not set; the bot did not start.",
+            hint="set it in the environment (docs/operations.md says where it comes from)",
+        )
 
 
 async def _serve(settings: Settings, store: Store, clock: Clock, stop: asyncio.Event, stack: AsyncExitStack) -> int:
