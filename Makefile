@@ -4,6 +4,9 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 # Tests wait for real servers most of the time: more of them at once than there are cores.
 WORKERS ?= 4
+# Python's bytecode is kept, whatever the machine says: a release's test starts dozens of interpreters, each of which would
+# compile everything anew.
+export PYTHONDONTWRITEBYTECODE =
 
 .PHONY: help setup sandbox test check bench chaos lock format clean
 

@@ -1,14 +1,20 @@
-"""The order of the tests."""
+"""The order of the tests, and how Hypothesis works in all of them."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hypothesis import HealthCheck, settings
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import pytest
+
+# How long an example takes says how busy the machine is; `make bench` measures.
+settings.register_profile("releasebot", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("releasebot")
 
 SLOW = ("scenarios", "browser", "test_canary.py", "sandbox")
 
