@@ -95,6 +95,11 @@ def step_environment(name: str, settings: EnvironmentSettings) -> StepEnvironmen
         remind_every=settings.approvals.remind,
         warn_after_down=settings.warn_after_down,
         pause_after_down=settings.pause_after_down,
+        reindex_workers=settings.reindexing.workers,
+        reindex_tries=settings.reindexing.tries,
+        most_queued=settings.reindexing.most_queued,
+        most_latency=settings.reindexing.most_latency,
+        catch_up_fresh=settings.reindexing.fresh,
     )
 
 

@@ -10,10 +10,13 @@ begins it only under a lease that lasts longer, and ends it then (`bot.engine.gu
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol
+
+from bot.effects import effect, within
+from bot.search_ports import DatasetDatabase, Reindexing, SearchIndices
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from bot.domain.asking import Asked
@@ -42,25 +45,7 @@ if TYPE_CHECKING:
         Workload,
     )
 
-
-_Method = TypeVar("_Method", bound="Callable[..., object]")
-_EFFECT = "__effect_within__"
-
-
-def effect(*, within: float) -> Callable[[_Method], _Method]:
-    """Mark a method that changes something outside: it has ended after ``within`` seconds."""
-
-    def mark(method: _Method) -> _Method:
-        setattr(method, _EFFECT, within)
-        return method
-
-    return mark
-
-
-def within(method: object) -> float | None:
-    """Return the seconds of a marked method, or None for one that changes nothing outside."""
-    seconds: float | None = getattr(method, _EFFECT, None)
-    return seconds
+__all__ = ["DatasetDatabase", "Reindexing", "SearchIndices", "effect", "within"]
 
 
 class Clock(Protocol):
@@ -296,3 +281,7 @@ class Ports:
     announcements: Announcements
     authors: AuthorQuestions
     pipelines: Pipelines | None = None  # without a token there is none
+    web_jobs: Jobs | None = None
+    indices: SearchIndices | None = None  # these three only where the settings name Elasticsearch and PostgreSQL
+    datasets: DatasetDatabase | None = None
+    reindexing: Reindexing | None = None

@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validat
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from bot.domain.errors import BadSettings
+from bot.settings_base import Part
 from bot.settings_parts import (
     DAYS,
     AnsibleSettings,
@@ -26,7 +27,6 @@ from bot.settings_parts import (
     HttpSettings,
     LockSettings,
     Name,
-    Part,
     ReminderSettings,
     RepositorySettings,
     Role,

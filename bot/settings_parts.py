@@ -6,9 +6,11 @@ from datetime import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, HttpUrl, SecretStr
+from pydantic import Field, HttpUrl, SecretStr
 
 from bot.domain.freeze import Weekly
+from bot.settings_base import Part
+from bot.settings_search import ElasticsearchSettings, MetaspaceDatabaseSettings, ReindexingSettings
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
@@ -18,12 +20,6 @@ TimeOfDay = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 DAYS: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
-
-
-class Part(BaseModel):
-    """A part of the settings: unknown keys are errors, values do not change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class SlackSettings(Part):
@@ -299,3 +295,8 @@ class EnvironmentSettings(Part):
     server: ServerSettings = ServerSettings()
     ansible: AnsibleSettings
     site: SiteSettings
+    elasticsearch: ElasticsearchSettings | None = Field(
+        None, description="search indices; without them no strategy that changes Elasticsearch can be carried out"
+    )
+    metaspace_database: MetaspaceDatabaseSettings | None = None
+    reindexing: ReindexingSettings = ReindexingSettings()

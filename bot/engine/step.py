@@ -93,6 +93,11 @@ class StepEnvironment:
     remind_every: float = 900  # seconds between two reminders of those who must approve
     warn_after_down: float = 45  # seconds that the site is down in a deploy before the channel is told
     pause_after_down: float = 60  # seconds that the site is down outside a deploy before the release is paused
+    reindex_workers: int = 2
+    reindex_tries: int = 3
+    most_queued: int = 200  # writes waiting in Elasticsearch above which reindexing slows down
+    most_latency: float = 2.0  # seconds of the site's answer above which it slows down
+    catch_up_fresh: float = 600  # seconds for which a catch-up counts as fresh before a swap
 
 
 @dataclass(frozen=True, slots=True)

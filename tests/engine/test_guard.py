@@ -41,6 +41,12 @@ READS = {
     "Site": {"look"},
     "Platform": {"health", "workload"},
     "AuthorQuestions": {"asked", "links"},
+    "SearchIndices": {
+        *("look", "room", "pressure", "definition", "probe", "newest_write", "dataset_documents"),
+        *("annotation_counts", "sample"),
+    },
+    "DatasetDatabase": {"dataset_ids", "annotation_counts", "databases_of"},
+    "Reindexing": {"workplace", "workplaces", "definitions", "ledger", "commands"},
     "Announcements": {"post", "find"},  # a row first; the outbox has a guard of its own
 }
 
