@@ -24,7 +24,7 @@ class Pace:
     as started (supervisor's startsecs), ``annotate`` what one dataset takes.
     """
 
-    lithops: float = 300.0
+    lithops: float = 3600.0
     start: int = 1
     annotate: float = 5.0
 

@@ -26,7 +26,7 @@ QUIET = (
     "--disable-sync",
     "--no-first-run",
 )
-ANSWER = 60_000.0  # milliseconds for the bot to answer
+ANSWER = 180_000.0  # milliseconds for the bot to answer
 LOOK = 500.0  # milliseconds for which a look at the page waits for something to press
 
 

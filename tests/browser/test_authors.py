@@ -10,7 +10,7 @@ from sandbox.slack import ADA, BO, RELEASER
 from sandbox.world import World
 from tests.browser.person import ANSWER, at_slack
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
 
 async def test_authors_answer_in_the_reviews_thread_and_the_unknown_one_is_chosen_from_a_menu() -> None:

@@ -7,7 +7,7 @@ from sandbox.options import Options
 from sandbox.world import World
 from tests.browser.person import ANSWER, at_slack
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
 
 async def test_a_person_chooses_the_version_rewords_the_notes_and_sees_what_becomes_of_them() -> None:

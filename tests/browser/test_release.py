@@ -10,7 +10,7 @@ from sandbox.verdict import look, problems
 from sandbox.world import World
 from tests.browser.person import ANSWER, at_slack
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
 
 async def test_a_person_clicks_a_release_through_and_the_world_has_changed_as_shown() -> None:

@@ -33,7 +33,7 @@ async def configure(server: SshServer, old: str, new: str) -> None:
     await server.start()
 
 
-async def until(true: Callable[[], bool], *, deadline: float = 20.0) -> None:
+async def until(true: Callable[[], bool], *, deadline: float = 60.0) -> None:
     """Poll for what another process does; fail when it does not come."""
 
     async def ready() -> bool:

@@ -86,7 +86,7 @@ def module(folder: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setattr(rehearsal, "MODULE", "stand_in")
 
 
-async def carried(deadline: float = 30.0) -> list[Mapping[str, object]]:
+async def carried(deadline: float = 90.0) -> list[Mapping[str, object]]:
     said: list[Mapping[str, object]] = []
 
     async def tell(line: Mapping[str, object]) -> None:

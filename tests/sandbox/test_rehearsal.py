@@ -27,7 +27,7 @@ from sandbox.scenarios import history_of, scenario
 if TYPE_CHECKING:
     from bot.domain.plan import Plan
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 REGISTRY = steps.load()
 
 

@@ -100,7 +100,7 @@ async def test_it_serves_the_built_webapp_and_counts_datasets_until_they_are_don
     async def drained() -> bool:
         return bool((await ask(server, query))["data"]["countDatasets"] == 0)
 
-    await until(drained, what="the queue", deadline=20)
+    await until(drained, what="the queue", deadline=60)
 
 
 async def test_a_program_that_cannot_start_becomes_fatal(server: Supervisor) -> None:
@@ -110,4 +110,4 @@ async def test_a_program_that_cannot_start_becomes_fatal(server: Supervisor) -> 
     async def fatal() -> bool:
         return (await server.states())["sm-api"] == "FATAL"
 
-    await until(fatal, what="FATAL", deadline=20)
+    await until(fatal, what="FATAL", deadline=60)

@@ -129,7 +129,7 @@ class Persistent(Player):
     async def _settled(self) -> None:
         """Wait until the bot lives and the channel stays as it is for a while."""
         before: object = None
-        async with asyncio.timeout(120):
+        async with asyncio.timeout(300):
             while before != (before := await self.world.slack.messages()) or self.world.bot is None:
                 await asyncio.sleep(3)  # longer than edits of one message are apart
                 await self._revive()

@@ -17,7 +17,7 @@ from sandbox.world import World
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
 
 class Person:
@@ -29,7 +29,7 @@ class Person:
     async def sees(self, wanted: Callable[[Mapping[str, Any]], bool], what: str) -> Mapping[str, Any]:
         """Wait for a message of the bot's."""
         try:
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(180):
                 while True:
                     for message in await self.world.slack.messages():
                         if message.get("user") == BOT and wanted(message):
@@ -82,7 +82,7 @@ async def test_authors_are_asked_answer_and_become_steps_of_the_plan_over_a_kill
 
         async with slack.page() as page:
             await person.press(BO.id, bo, ids.ASK_YES)
-            modal = await page.modal(deadline=60)
+            modal = await page.modal(deadline=180)
             assert modal["callback_id"] == ids.ASK_FORM
             values = {
                 ids.WHAT: {"value": {"type": "plain_text_input", "value": "Tell the labs about the colours"}},
@@ -120,7 +120,7 @@ async def test_authors_are_asked_answer_and_become_steps_of_the_plan_over_a_kill
 
         async with slack.page() as page:
             await slack.command(RELEASER.id, "start")
-            preview = await page.modal(deadline=60)
+            preview = await page.modal(deadline=180)
             shown = json.dumps(preview, ensure_ascii=False)
         assert "Run the migration r1_9_20260120_add_colour.sql" in shown
         assert "Tell the labs about the colours" in shown

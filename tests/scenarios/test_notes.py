@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from sandbox.slack import Page
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(600)
 EDIT, TAG = f"{ids.QUESTION}approve:edited", f"{ids.QUESTION}approve:draft"
 DRAFT = {
     "task-0": "The page of a dataset has its name in the title #1510 \n"
@@ -36,7 +36,7 @@ class Editor(Player):
 
     async def shown(self, holds: Callable[[Mapping[str, Any]], object]) -> Mapping[str, Any]:
         """Wait for a message of the bot with an open question about the tag that ``holds``, and return it."""
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(180):
             while True:
                 for message in await self.world.slack.messages():
                     buttons = {one["action_id"] for one in elements(message)}
@@ -105,5 +105,5 @@ async def tagged(world: World) -> str:
     async def there() -> bool:
         return bool(await world.git.git("tag", "--list", "1.9.3"))
 
-    await until(there, what="the tag", deadline=60)
+    await until(there, what="the tag", deadline=180)
     return (await world.git.git("cat-file", "-p", "1.9.3")).partition("\n\n")[2]

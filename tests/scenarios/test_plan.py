@@ -52,11 +52,11 @@ class Editor(Player):
         def open_now() -> bool:
             return bool(page.modals) and page.modals[-1]["callback_id"] == callback
 
-        await page.until(open_now, what=callback, deadline=60)
+        await page.until(open_now, what=callback, deadline=180)
         modal = page.modals[-1]
         values = filled(modal) | {block: {"value": dict(value)} for block, value in words.items()}
         await page.submit(self.person, values)
-        await page.until(lambda: page.errors or modal not in page.modals, what="answer to the form", deadline=60)
+        await page.until(lambda: page.errors or modal not in page.modals, what="answer to the form", deadline=180)
         assert not page.errors
 
     async def goes_through(self) -> None:
@@ -80,7 +80,7 @@ def boxes(world: World) -> dict[str, bool]:
 
 
 async def until_boxes(world: World, *keys: str) -> None:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(180):
         while not all(boxes(world)[key] for key in keys):
             await SystemClock().sleep(seconds=POLL)
 

@@ -51,7 +51,7 @@ async def gone(pids: list[int]) -> None:
     async def over() -> bool:
         return not any(alive(one) for one in pids)
 
-    await until(over, what="the end of the rehearsal's processes", deadline=60)
+    await until(over, what="the end of the rehearsal's processes", deadline=180)
 
 
 async def test_a_rehearsal_passes_touches_nothing_and_opens_the_way_to_the_start() -> None:

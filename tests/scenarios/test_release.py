@@ -25,7 +25,7 @@ from tests.scenarios.player import Stubborn, completed_deploys, repeated, until_
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 MOMENTS = 20
 LONGEST = 24.0  # seconds from the start to the end of an undisturbed release
 

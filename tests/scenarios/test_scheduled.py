@@ -17,7 +17,7 @@ from sandbox.verdict import look, problems
 from sandbox.world import World
 from tests.scenarios.player import repeated
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 AHEAD = timedelta(seconds=25)  # enough for the plan to be read and confirmed on a machine that is busy
 
 

@@ -43,7 +43,7 @@ async def test_in_trouble_a_release_ends_well_or_says_truly_why_it_stopped(
     chance = random.Random(f"{os.environ.get('CHAOS_SEED', '0')} {seed}")  # noqa: S311
     settings: dict[str, Any] = {"engine": {"lease": LEASE}}
     database = postgres.fresh()
-    options = Options(build_seconds=0, pace=Pace(start=0), database=database, settings=settings, play_deadline=400)
+    options = Options(build_seconds=0, pace=Pace(start=0), database=database, settings=settings, play_deadline=600)
     world = World(options)
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rb-px-")))
