@@ -26,18 +26,22 @@ BLIND = 60  # presses after which the player gives up: a release asks far less
 
 @dataclass
 class Player:
-    """Presses what goes forward, each button once, and fills in forms with what they already hold."""
+    """Presses what goes forward, each button once, and fills in forms with what they already hold.
+
+    ``start`` is what is typed to begin.
+    """
 
     world: World
     person: str = RELEASER.id
     pressed: set[tuple[str, str]] = field(default_factory=set)
+    start: str = "start"
 
     async def release(self) -> str:
         """Carry out one release; return what went wrong, or nothing."""
         async with self.world.slack.page() as page:
             await self.world.slack.command(self.person, "review")
             await self._until_shown(lambda messages: _has_action(messages, ids.REVIEW_START), "the review")
-            await self.world.slack.command(self.person, "start")
+            await self.world.slack.command(self.person, self.start)
             await self._confirm_start(page)
             async with asyncio.timeout(self.world.options.play_deadline):
                 return await self._go_through(page)

@@ -279,7 +279,8 @@ def in_a_process_of_its_own(url: str, folder: Path, failpoint: str = "") -> int:
 
 def _live(url: str, folder: str, failpoint: str) -> None:
     if failpoint:
-        os.environ |= {"RELEASEBOT_FAILPOINT": failpoint, "RELEASEBOT_TESTING": "1"}
+        noted = f"{folder}.failpoints"
+        os.environ |= {failpoints.WANTED: failpoint, failpoints.PASSED: noted, failpoints.TESTING: "1"}
     failpoints.demand_sane()
     asyncio.run(_serve(url, Files(Path(folder))))
 

@@ -49,3 +49,12 @@ def test_a_failpoint_outside_tests_keeps_the_bot_from_starting(tmp_path: Path) -
         patch.setenv("RELEASEBOT_FAILPOINT", "elsewhere")
         with pytest.raises(BadSettings, match="expected one of"):
             failpoints.demand_sane()
+
+
+def test_what_was_passed_and_where_the_process_died_is_noted(url: str, files: Files) -> None:
+    assert in_a_process_of_its_own(url, files.folder, "after_write:fourth,after_effect:first") == -9
+    noted = files.folder.with_name(f"{files.folder.name}.failpoints")
+    lines = noted.read_text(encoding="utf-8").splitlines()
+    assert lines[-1] == "killed after_effect:first"
+    assert lines.index("passed before_effect:first") < lines.index("passed after_effect:first")
+    assert "passed after_write:first" not in lines

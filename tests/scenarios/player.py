@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from bot.domain.errors import Unavailable
 from bot.domain.release import ReleaseState
-from sandbox.play import POLL, Player, _has_action, _key, _says, elements
+from bot.views import ids
+from bot.views.states import RELEASE
+from sandbox.play import ANSWER, POLL, Player, _has_action, _key, _says, elements
 from sandbox.slack import BOT
 from sandbox.verdict import text_of
 
@@ -23,6 +25,10 @@ if TYPE_CHECKING:
 
 RESTART = "release:retry"
 REFUSALS = 5  # of forms, after which the form itself is what is wrong
+
+
+def _nothing() -> Mapping[str, str]:
+    return {}
 
 
 class Stubborn(Player):
@@ -65,7 +71,9 @@ class Stubborn(Player):
 class Persistent(Player):
     """Goes on through a bot that dies, and presses Retry where a release stopped, until it has ended.
 
-    ``prefer`` are words of the choice to take where a question has several; ``retries`` how often Retry may be pressed.
+    ``prefer`` are words of the choice to take where a question has several; ``retries`` how often Retry may be pressed;
+    ``arming`` returns what is added to the environment of a bot that is started again; ``earlier`` is how many releases
+    had ended well before.
     """
 
     prefer: str = ""
@@ -74,12 +82,25 @@ class Persistent(Player):
     refused: int = 0
     stops: list[str] = field(default_factory=list)
     """What the bot said at each stop."""
+    arming: Callable[[], Mapping[str, str]] = _nothing
+    earlier: int = 0
+
+    async def roll_back(self, words: str) -> str:
+        """Take the last release back; return what went wrong, or nothing."""
+        async with self.world.slack.page() as page:
+            await self.world.slack.command(self.person, words)
+            modal = await page.modal(deadline=ANSWER)
+            if modal["callback_id"] != ids.ROLL_BACK_FORM:
+                raise Unavailable(f"After /release {words} came {modal['callback_id']!r}, not the plan.")
+            await self._submit(page)
+            async with asyncio.timeout(self.world.options.play_deadline):
+                return await self._go_through(page)
 
     def _bot_lives(self) -> None:
         """A dead bot is what the test is about."""
 
     async def _go_through(self, page: Page) -> str:
-        while not _says(messages := await self.world.slack.messages(), ReleaseState.SUCCEEDED):
+        while ended_well(messages := await self.world.slack.messages()) <= self.earlier:
             await self._revive()
             if _says(messages, ReleaseState.ABORTED):
                 return "the release was aborted"
@@ -103,8 +124,12 @@ class Persistent(Player):
 
         A form that is refused is closed and opened anew: its question may have been answered by the press before.
         """
+        submitting = asyncio.ensure_future(super()._submit(page))
         try:
-            await super()._submit(page)
+            while not submitting.done() and not self._died():
+                await asyncio.wait({submitting}, timeout=POLL)
+            if submitting.done():
+                await submitting
         except Unavailable:
             self.pressed.clear()
             if page.errors:
@@ -113,18 +138,32 @@ class Persistent(Player):
                     raise
                 await page.close_modal(self.person)
                 await page.until(lambda: not page.modals, what="closed form")
+        finally:
+            submitting.cancel()
+            await asyncio.gather(submitting, return_exceptions=True)
+
+    def _died(self) -> bool:
+        return self.world.bot is not None and not self.world.bot.running
 
     async def _revive(self) -> None:
-        """Start a killed bot again, without what killed it; one that ended by itself is an error."""
+        """Start a killed bot again, without what killed it; one that ended by itself is an error.
+
+        One that is killed before it is ready is started again at the next look.
+        """
         bot = self.world.bot
-        if bot is None or bot.running:
+        if bot is None or not self._died():
             return
         if bot.process.returncode != -signal.SIGKILL:
             raise Unavailable(f"The bot ended with status {bot.process.returncode}: {bot.last_words(20)}")
         self.deaths += 1
         await self.world.stop_bot()
-        await self.world.start_bot()
         self.pressed.clear()
+        try:
+            await self.world.start_bot(self.arming())
+        except Unavailable:
+            fresh = self.world.bot
+            if fresh is None or fresh.running or fresh.process.returncode != -signal.SIGKILL:
+                raise
 
     async def _settled(self) -> None:
         """Wait until the bot lives and the channel stays as it is for a while."""
@@ -152,6 +191,13 @@ class Persistent(Player):
         if not wanted:
             return found
         return None if _key(wanted[0]) in self.pressed else (found[0], wanted[0])  # one answer to a question
+
+
+def ended_well(messages: Sequence[Mapping[str, Any]]) -> int:
+    """Return how many releases' dashboards say that they did."""
+    words = RELEASE[ReleaseState.SUCCEEDED]
+    first = [one for one in messages if one.get("user") == BOT and one.get("thread_ts") in {None, one["ts"]}]
+    return sum(words in str(one.get("text", "")) for one in first)
 
 
 def completed_deploys(world: World) -> list[str]:

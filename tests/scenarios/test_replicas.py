@@ -15,7 +15,7 @@ from sandbox.supervisor import Pace
 from sandbox.verdict import look, transcript
 from sandbox.world import World
 from tests.engine.postgres import Cluster, postgres
-from tests.matrix import LEASE
+from tests.killing import LEASE
 from tests.scenarios.troubled import BOTS, Trouble, carried_out, start
 
 __all__ = ["postgres"]

@@ -21,7 +21,7 @@ from sandbox.world import World
 from tests.chaos import rotating
 from tests.engine.postgres import postgres
 from tests.faults.proxy import HTTP, NETWORK, Proxy
-from tests.matrix import LEASE, reference
+from tests.killing import LEASE, reference
 from tests.scenarios.player import Persistent
 
 if TYPE_CHECKING:
@@ -34,12 +34,12 @@ SPAN = 50.0  # seconds of trouble
 RETRIES = 12
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize(("place", "seed"), rotating([(p, n) for n in SEEDS for p in (*PLACES, "everywhere")], take=1))
 async def test_in_trouble_a_release_ends_well_or_says_truly_why_it_stopped(
     place: str, seed: int, postgres: Cluster
 ) -> None:
-    expected = await reference("plain")
+    expected = await reference("in_place")
     chance = random.Random(f"{os.environ.get('CHAOS_SEED', '0')} {seed}")  # noqa: S311
     settings: dict[str, Any] = {"engine": {"lease": LEASE}}
     database = postgres.fresh()
