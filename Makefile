@@ -28,6 +28,7 @@ sandbox: $(STAMP) ## Run the bot in an embedded world (Ctrl-C ends it)
 
 test: $(STAMP) ## Run the tests against real servers (installs them where it may)
 	@scripts/system-packages test || [ -z "$$CI" ]
+	@$(BIN)/python -m sandbox.elasticsearch || [ -z "$$CI" ]
 	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist load --maxschedchunk 2 $(ARGS)
 
 check: $(STAMP) ## Lint, format, types, import contracts, lock file, licences, SBOM, advisories
@@ -46,11 +47,13 @@ build/sbom.json: $(STAMP) # the bill of materials (CycloneDX), validated; as old
 
 chaos: $(STAMP) ## Run the slow matrices whole
 	@scripts/system-packages test
+	@$(BIN)/python -m sandbox.elasticsearch
 	@$(BIN)/python -m tests.matrix $(ARGS)
 	@CHAOS=all $(BIN)/python -m pytest tests/scenarios tests/engine tests/slack/test_fuzz.py -k "kill or replica or trouble or fuzz"
 
 bench: $(STAMP) ## Measure, as ratios against a peer or a floor in the same run
 	@scripts/system-packages test
+	@$(BIN)/python -m sandbox.elasticsearch
 	@$(BIN)/python -m bench $(ARGS)
 
 lock: ## Refresh constraints.txt (versions only, no addresses)
