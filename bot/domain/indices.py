@@ -1,4 +1,4 @@
-"""Two pairs of search indices behind two aliases: what was seen of them, and which alias changes may be made. Pure.
+"""Two pairs of search indices behind two aliases: the values by which they are spoken of. Decisions are in `layout` and `comparing`.
 
 METASPACE reads through two aliases, ``dataset`` and ``annotation``. Behind each is one of two indices, ``<alias>-yin`` or
 ``<alias>-yang``. The two that the aliases point at are the live pair, the other two the inactive one.
@@ -58,7 +58,7 @@ class Index:
 
     ``uuid`` is Elasticsearch's own id: an index that was dropped and made again has another one. ``made_by`` is the mark
     (release and step) or the person that the bot wrote into ``_meta``; empty for an index that the bot did not make.
-    ``definition`` is a hash over its explicit mappings, dynamic templates and analysis settings.
+    ``definition`` is `comparing.fingerprint`'s: the same for two indices of the same code, whatever is in them.
     """
 
     name: str
