@@ -233,6 +233,10 @@ class SshHost:
         """Turn a time on the host's clock into one on the bot's."""
         return datetime.fromtimestamp(epoch, UTC) - timedelta(seconds=await self.offset())
 
+    async def connection(self) -> asyncssh.SSHClientConnection:
+        """Return the kept connection, made anew where it was lost, for tunnels over it (`integrations.sshtunnel`)."""
+        return await self._connected()
+
     async def close(self) -> None:
         """Disconnect."""
         if self._connection is not None:

@@ -14,10 +14,13 @@ import pytest_asyncio
 
 from bot.domain.errors import Unavailable
 from bot.engine.clock import SystemClock
+from bot.settings_search import ElasticsearchSettings
+from integrations.elasticsearch import ElasticIndices
 from integrations.ssh import SshHost
 from sandbox.main import demand_programs
 from sandbox.processes import Processes
 from sandbox.sshd import SshServer
+from tests.elastic import elastic, elastic_server
 from tests.integrations.helpers import configure, settings_of
 from tests.integrations.metaspace import metaspace_in
 from tests.integrations.wire import Wire
@@ -26,7 +29,10 @@ from tests.integrations.workbench import Bench
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
+    from sandbox.elasticsearch import Elasticsearch
     from tests.integrations.metaspace import Metaspace
+
+__all__ = ["elastic", "elastic_server"]
 
 
 @pytest.fixture(scope="session")
@@ -152,3 +158,12 @@ async def open_to_poor(programs: None, root: Path, poor: str) -> AsyncIterator[S
 def plain(open_to_poor: SshServer, poor: str, connect: Callable[..., SshHost]) -> SshHost:
     """A host where we are that user."""
     return connect(open_to_poor, user=poor)
+
+
+@pytest.fixture
+async def indices(host: SshHost, elastic: Elasticsearch) -> AsyncIterator[ElasticIndices]:
+    """Elasticsearch as the bot reaches it: over SSH, a real one, empty."""
+    where = {"host": elastic.host, "port": elastic.port, "user": elastic.user, "password": elastic.password}
+    made = ElasticIndices(host, ElasticsearchSettings.model_validate(where), SystemClock())
+    yield made
+    await made.close()
