@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import subprocess
 import tempfile
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
+from bot.domain.errors import Unavailable
+from sandbox.postgres import as_server, binaries, give_to_server, initdb
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-_SERVER = "postgres"  # the account that Debian's package makes; the server refuses to run as root
 
 
 @dataclass
@@ -42,7 +42,7 @@ class Cluster:
         self._run("pg_ctl", "-D", str(self.data), "-m", "immediate", "-w", "stop")
 
     def make(self) -> None:
-        self._run("initdb", "-D", str(self.data), "-U", "bot", "--auth=trust", "--no-sync", "-E", "UTF8", "--locale=C")
+        self._carry_out(initdb(self.binaries, self.data, "bot"))
 
     def fresh(self, like: str = "template1") -> str:
         """Make an empty database, or a copy of one that nobody is connected to, and return the bot's URL of it."""
@@ -51,42 +51,37 @@ class Cluster:
         return f"postgresql+asyncpg://bot@/{name}?host={self.folder}"
 
     def _run(self, program: str, *arguments: str) -> None:
+        self._carry_out(as_server([str(self.binaries / program), *arguments]))
+
+    def _carry_out(self, argv: list[str]) -> None:
         done = subprocess.run(  # noqa: PLW1510  # its words matter more than its status
-            [str(self.binaries / program), *arguments],
+            argv,
             cwd=self.folder,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
-            **_account(),
         )
         if done.returncode:
-            raise RuntimeError(f"{program}: {done.stderr}")
+            raise RuntimeError(f"{' '.join(argv)}: {done.stderr}")
 
 
-def _account() -> dict[str, Any]:
-    return {"user": _SERVER, "group": _SERVER, "extra_groups": []} if os.geteuid() == 0 else {}
-
-
-def _binaries() -> Path:
-    """Find the newest server; Debian keeps them outside of PATH."""
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
-    initdb = str(found[-1]) if found else shutil.which("initdb")
-    if initdb is None:
+def _found() -> Path:
+    try:
+        return binaries()
+    except Unavailable as error:
         if os.environ.get("CI"):
-            pytest.fail("PostgreSQL's initdb is missing: scripts/system-packages test")
-        pytest.skip("PostgreSQL's initdb is missing: apt-get install postgresql")
-    return Path(initdb).resolve().parent
+            raise
+        pytest.skip(f"{error.message} ({error.hint})")
 
 
 @contextlib.contextmanager
 def running_cluster() -> Iterator[Cluster]:
     """Run a server of our own while the block runs."""
-    binaries = _binaries()
+    programs = _found()
     with tempfile.TemporaryDirectory(prefix="rb-pg-") as made:
-        cluster = Cluster(binaries, Path(made))
-        if os.geteuid() == 0:
-            shutil.chown(made, _SERVER, _SERVER)
+        cluster = Cluster(programs, Path(made))
+        give_to_server(Path(made))
         cluster.make()
         cluster.start()
         try:
