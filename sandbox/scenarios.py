@@ -22,7 +22,8 @@ class Scenario:
     """One situation to release in.
 
     ``seed`` adds to the history after the pull requests of `plain`; ``ci`` overrides jobs' states on master's head
-    (``success``, ``failure``, ``pending``, or ``missing``); ``queued`` and ``annotating`` are datasets in work.
+    (``success``, ``failure``, ``pending``, or ``missing``); ``queued`` and ``annotating`` are datasets in work. With ``search``
+    there are METASPACE's database and search indices too, which take some seconds more to bring up.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Scenario:
     queued: int = 0
     annotating: int = 0
     dirty_configuration: bool = False
+    search: bool = False
 
 
 def past() -> History:
@@ -99,12 +101,20 @@ def _es_fields(history: History) -> None:
     history.squash(CHEN, "[Engine] Export whether an annotation is monoisotopic", changes)
 
 
+_SCORE = """    @staticmethod
+    def _isotope_score(doc):
+        return round(doc['msm'] ** 0.5, 4)
+
+"""
+
+
 def _es_required(history: History) -> None:
-    changes = history.edit(
-        ES_EXPORT,
+    named, adding = (
         "            doc['db_name'] = moldb.name\n",
-        "            doc['db_name'] = moldb.name\n            doc['isotope_score'] = self._isotope_score(doc)\n",
+        "    @staticmethod\n    def _add_ds_fields(doc, ds_doc):\n",
     )
+    text = history.edit(ES_EXPORT, named, f"{named}            doc['isotope_score'] = self._isotope_score(doc)\n")
+    changes: dict[str, str | None] = {ES_EXPORT: str(text[ES_EXPORT]).replace(adding, _SCORE + adding)}
     changes |= history.edit(ANNOTATION_SCHEMA, "  msmScore: Float!\n", "  msmScore: Float!\n  isotopeScore: Float!\n")
     changes |= history.edit(
         ANNOTATION_RESOLVERS,
@@ -161,8 +171,9 @@ SCENARIOS = {
     one.name: one
     for one in (
         Scenario("plain", "five harmless pull requests", _nothing),
-        Scenario("es_fields", "a new nullable search field", _es_fields),
-        Scenario("es_required", "a new search field that the new code needs", _es_required),
+        Scenario("indices", "five harmless pull requests, with datasets and search indices", _nothing, search=True),
+        Scenario("es_fields", "a new nullable search field", _es_fields, search=True),
+        Scenario("es_required", "a new search field that the new code needs", _es_required, search=True),
         Scenario("migrations", "a GraphQL and an engine migration", _migrations),
         Scenario("configuration", "changed configuration template and Ansible files", _configuration),
         Scenario("hotfix", "a commit on release that master lacks", _hotfix),
