@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from bot.domain.errors import Unavailable, WrongUse
+from sandbox.furnishing import JWT_SECRET, append, furnish, render, write_secret, write_tree
 from sandbox.history import ADA, MASTER, RELEASE, History, Person, import_history, playbook
 from sandbox.processes import output
 from sandbox.scenarios import Scenario, history_of, scenario
@@ -23,16 +24,9 @@ if TYPE_CHECKING:
     from sandbox.sshd import SshServer
 
 PUSHES = "pushes.log"
+CHECKOUT = "server/opt/dev/metaspace"  # below the world's folder
 VERSION = re.compile(r"\d+\.\d+\.\d+")
 VAULT_PASSWORD = "sandbox-vault"  # noqa: S105  # the vault of a world that lives for minutes
-JWT_SECRET = "sandbox-jwt-secret-of-sm-graphql-0123456789"  # noqa: S105
-
-PAGE = """<!doctype html>
-<html lang="en">
-<head><meta charset="utf-8"><title>METASPACE</title><meta name="version" content="{commit}"></head>
-<body><h1>METASPACE</h1><p>Built {built} from {commit}.</p></body>
-</html>
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +46,22 @@ class Source:
 class GitWorld:
     """Everything in Git. ``server`` stands for the web server's disk, ``control`` for the control host's."""
 
-    def __init__(self, root: Path, *, chosen: Scenario | None = None, source: Source | None = None) -> None:
+    def __init__(
+        self,
+        root: Path,
+        *,
+        chosen: Scenario | None = None,
+        source: Source | None = None,
+        engine: Mapping[str, str] | None = None,
+    ) -> None:
         self.scenario = chosen or scenario("plain")
         self.source = source
+        self.engine = dict(engine or {})
+        """What the engine's configuration is rendered with, by the template's names; empty for no such configuration."""
         self.origin = root / "origin" / "metaspace.git"
         self.configuration = root / "origin" / "configuration.git"
         self.server = root / "server"
-        self.checkout = self.server / "opt/dev/metaspace"
+        self.checkout = root / CHECKOUT
         self.www = self.server / "opt/www"
         self.control = root / "control"
         self.configuration_checkout = self.control / "env"
@@ -77,7 +80,7 @@ class GitWorld:
         self._make_folders()
         if self.source:
             await copy_clone(self.source, self.origin)
-            _write_tree(self.playbook, playbook())
+            write_tree(self.playbook, playbook())
         else:
             await import_history(history_of(self.scenario), self.origin)
         _count_pushes(self.origin)
@@ -88,13 +91,13 @@ class GitWorld:
     async def build_configuration(self, web: SshServer, *, build_seconds: int) -> None:
         """Make the configuration repository for that web server, and its kept clone on the control host."""
         self._make_folders()
-        _write_secret(self.vault_password_file, f"{VAULT_PASSWORD}\n")
+        write_secret(self.vault_password_file, f"{VAULT_PASSWORD}\n")
         history = History()
         history.commit(ADA, "Configuration of production\n", await self._configuration_files(web, build_seconds))
         await import_history(history, self.configuration)
         await output(["git", "clone", "-q", str(self.configuration), str(self.configuration_checkout)])
         if self.scenario.dirty_configuration:
-            _append(self.configuration_checkout / "prod/hosts", "# tried by hand\n")
+            append(self.configuration_checkout / "prod/hosts", "# tried by hand\n")
 
     async def seed_mirror(self, mirror: Path) -> None:
         """Put the bot's mirror in place, from a clone that lacks files: it could not be fetched whole over Git's protocol."""
@@ -149,10 +152,15 @@ class GitWorld:
             await output([*git, "reset", "-q", "--hard", self.source.live])
         await output([*git, "branch", "-q", MASTER, "HEAD"])
         commit = (await output([*git, "rev-parse", "HEAD"])).strip()
-        _furnish(self.checkout, self.www, commit)
+        furnish(self.checkout, self.www, commit)
+        if self.engine:
+            render(self.checkout / "metaspace/engine/conf", self.engine)
 
     async def _configuration_files(self, web: SshServer, build_seconds: int) -> dict[str, str]:
-        vault = f"vault_sm_graphql_jwt_secret: {JWT_SECRET}\n"
+        secrets = {"sm_graphql_jwt_secret": JWT_SECRET} | {
+            name: value for name, value in self.engine.items() if name.endswith("_password")
+        }
+        vault = "".join(f"vault_{name}: {json.dumps(value)}\n" for name, value in secrets.items())
         encrypt = ["encrypt", "--vault-password-file", str(self.vault_password_file), "--output", "-", "-"]
         program = [sys.executable, "-m", "ansible", "vault", *encrypt]
         environment = {**os.environ, "ANSIBLE_HOME": str(self.control / "ansible")}  # not the user's own
@@ -182,6 +190,10 @@ class GitWorld:
             "sm_webapp_www": str(self.www),
             "sm_graphql_jwt_secret": "{{ vault_sm_graphql_jwt_secret }}",
             "webapp_build_seconds": build_seconds,
+            **{
+                name: f"{{{{ vault_{name} }}}}" if name.endswith("_password") else value
+                for name, value in self.engine.items()
+            },
         }
         return "---\n\n" + "".join(f"{name}: {json.dumps(value)}\n" for name, value in values.items())
 
@@ -250,38 +262,3 @@ def _kept(ref: str, latest: tuple[int, ...]) -> bool:
 
 def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.split("."))
-
-
-def _furnish(checkout: Path, www: Path, commit: str) -> None:
-    """Put into the checkout what a server has beside the code, and the webapp as the last deploy built it."""
-    ignored = ("logs/", "dist", "dist-old", "production.json", "health.json", "ansible/aws/env")
-    _append(checkout / ".git/info/exclude", "".join(f"{one}\n" for one in ignored))
-    for part in ("engine", "graphql"):
-        (checkout / "metaspace" / part / "logs").mkdir(parents=True, exist_ok=True)
-    configuration = checkout / "metaspace/graphql/config/production.json"
-    configuration.parent.mkdir(parents=True, exist_ok=True)
-    _write_secret(configuration, json.dumps({"jwt": {"secret": JWT_SECRET}}))
-    www.mkdir(parents=True, exist_ok=True)
-    built = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    (www / "index.html").write_text(PAGE.format(commit=commit, built=built), encoding="utf-8")
-    (www / "version.json").write_text(json.dumps({"commit": commit, "built": built}), encoding="utf-8")
-
-
-def _append(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8") as file:
-        file.write(text)
-
-
-def _write_secret(path: Path, text: str) -> None:
-    path.touch(mode=0o600)
-    path.write_text(text, encoding="utf-8")
-
-
-def _write_tree(folder: Path, tree: Mapping[str, str]) -> None:
-    for name, text in tree.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-        if name.endswith(".sh"):
-            path.chmod(0o755)

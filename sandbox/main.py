@@ -10,8 +10,10 @@ import sys
 from typing import TYPE_CHECKING
 
 from bot.domain.errors import Unavailable
+from sandbox.metaspace_data import demand_servers
 from sandbox.options import Options
 from sandbox.play import play
+from sandbox.scenarios import scenario
 from sandbox.sshd import SYSTEM_PATH
 from sandbox.world import World
 
@@ -30,6 +32,8 @@ async def run(options: Options) -> int:
     Raises the errors of `bot.domain.errors` when the world cannot be brought up.
     """
     demand_programs()
+    if scenario(options.scenario).search and options.repo is None:
+        demand_servers()
     task = asyncio.ensure_future(_played(options) if options.play else _shown(options))
     loop = asyncio.get_running_loop()
     for number in SIGNALS:

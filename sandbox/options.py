@@ -23,7 +23,7 @@ class Options:
     bot; without ``bot`` the world is there alone, for a bot that is started by hand. ``database`` is the bot's, empty for a
     SQLite file in the world's folder; ``settings`` are put over the bot's settings, nested as they are. ``environment`` is what
     the bot calls its one environment. With ``repo``, the server has ``live`` checked out (without it: release), and a tag
-    ``untagged`` is not there yet.
+    ``untagged`` is not there yet. ``datasets`` is how many METASPACE has, in scenarios with a search.
     """
 
     repo: Path | None = None
@@ -43,3 +43,4 @@ class Options:
     environment: str = "prod"
     live: str = ""
     untagged: str = ""
+    datasets: int = 300

@@ -12,8 +12,11 @@ import yaml
 
 from sandbox.circleci import PROJECT
 from sandbox.circleci import TOKEN as CIRCLE_TOKEN
+from sandbox.furnishing import JWT_SECRET
 from sandbox.github import SLUG
-from sandbox.gitworld import JWT_SECRET
+from sandbox.postgres import DATABASE
+from sandbox.postgres import PASSWORD as POSTGRES_PASSWORD
+from sandbox.postgres import USER as DATABASE_USER
 from sandbox.rabbitmq import PASSWORD, USER
 from sandbox.slack import (
     ADA,
@@ -31,6 +34,7 @@ from sandbox.slack import (
 )
 
 if TYPE_CHECKING:
+    from sandbox.metaspace_data import Data
     from sandbox.sshd import SshServer
     from sandbox.world import World
 
@@ -44,9 +48,11 @@ ROLES = {
 """Who is not here (the stranger, Bo) may do nothing, but answer what they are asked as an author."""
 
 
-def bot_environment(environment: str = "prod") -> dict[str, str]:
-    """Return the variables that hold the bot's secrets."""
-    site = f"RELEASEBOT_ENVIRONMENTS__{environment.upper()}__SITE__"
+def bot_environment(environment: str = "prod", *, search_password: str = "") -> dict[str, str]:
+    """Return the variables that hold the bot's secrets. ``search_password`` is that of an Elasticsearch that somebody gave."""
+    prefix = f"RELEASEBOT_ENVIRONMENTS__{environment.upper()}__"
+    site = f"{prefix}SITE__"
+    given = {f"{prefix}ELASTICSEARCH__PASSWORD": search_password} if search_password else {}
     return {
         "RELEASEBOT_SLACK__BOT_TOKEN": BOT_TOKEN,
         "RELEASEBOT_SLACK__APP_TOKEN": APP_TOKEN,
@@ -55,6 +61,8 @@ def bot_environment(environment: str = "prod") -> dict[str, str]:
         "RELEASEBOT_CIRCLECI__TOKEN": CIRCLE_TOKEN,
         f"{site}JWT_SECRET": JWT_SECRET,
         f"{site}RABBITMQ_PASSWORD": PASSWORD,
+        f"{prefix}METASPACE_DATABASE__PASSWORD": POSTGRES_PASSWORD,
+        **given,
     }
 
 
@@ -102,11 +110,18 @@ def settings(world: World) -> dict[str, Any]:
     }
 
 
+def secrets_of(world: World) -> dict[str, str]:
+    """Return the variables that hold the secrets of this world's bot."""
+    password = world.data.search.password if world.data else ""
+    return bot_environment(world.options.environment, search_password=password)
+
+
 def _environment(world: World) -> dict[str, Any]:
     return {
+        **(_data(world, world.data) if world.data else {}),
         "title": "production",
         "pull_request_comments": True,  # off by default; here it is shown
-        "poll": 0.5,
+        "poll": 1,
         "steady_after": 2,
         "control": _host(world.control) | {"jobs": str(world.git.control / "jobs")},
         "web": _host(world.web) | {"jobs": str(world.git.server / "jobs")},
@@ -121,6 +136,21 @@ def _environment(world: World) -> dict[str, Any]:
             "rabbitmq_api": f"{world.rabbitmq.url}/api/",
             "rabbitmq_user": USER,
         },
+    }
+
+
+def _data(world: World, data: Data) -> dict[str, Any]:
+    """Return what METASPACE's search, its database and its scripts are. Where they run they are reached without SSH."""
+    login = {"user": data.search.user} if data.search.user else {}
+    return {
+        "elasticsearch": {"host": data.search.host, "port": data.search.port, **login},
+        "metaspace_database": {
+            "host": data.postgres.host,
+            "port": data.postgres.port,
+            "name": DATABASE,
+            "user": DATABASE_USER,
+        },
+        "reindexing": {"workspace": str(world.git.server / "reindexing"), "python": [sys.executable]},
     }
 
 
@@ -183,7 +213,16 @@ def state_of(world: World) -> dict[str, Any]:
             "supervisorctl": str(world.supervisor.bin / "supervisorctl"),
         },
         "rabbitmq": {"url": world.rabbitmq.url, "user": USER, "password": PASSWORD},
+        **(_data_state(world.data) if world.data else {}),
         "logs": str(world.root / "logs"),
+    }
+
+
+def _data_state(data: Data) -> dict[str, Any]:
+    return {
+        "elasticsearch": {"url": data.search.url, "user": data.search.user, "password": data.search.password},
+        "metaspace_database": {"url": data.postgres.url},
+        "pace": str(data.pace),
     }
 
 
@@ -205,7 +244,7 @@ def _slack(world: World) -> dict[str, Any]:
 def _bot(world: World) -> dict[str, Any]:
     return {
         "settings": str(world.settings_file),
-        "environment": bot_environment(world.options.environment),
+        "environment": secrets_of(world),
         "argv": [sys.executable, "-m", "bot.cli", "serve", "--config", str(world.settings_file)],
         "http": f"http://127.0.0.1:{world.http_port}",
         "pid": world.bot.pid if world.bot else None,

@@ -30,7 +30,10 @@ class Pace:
 
 
 class Supervisor:
-    """One supervisord. ``bin_folder`` is where a ``supervisorctl`` is put that knows it; the rest is below ``root``."""
+    """One supervisord. ``bin_folder`` is where a ``supervisorctl`` is put that knows it; the rest is below ``root``.
+
+    With ``search``, sm-update-daemon and sm-graphql work on the search indices that the checkout's configuration names.
+    """
 
     def __init__(
         self,
@@ -41,12 +44,14 @@ class Supervisor:
         www: Path,
         bin_folder: Path,
         pace: Pace | None = None,
+        search: bool = False,
     ) -> None:
         self.root = root
         self.checkout = checkout
         self.www = www
         self.bin = bin_folder
         self.pace = pace or Pace()
+        self.search = search
         self.site_port = free_port()
         self.api_port = free_port()
         self.datasets = Datasets(root / "datasets.json")
@@ -136,6 +141,8 @@ class Supervisor:
         site = f"--www '{self.www}' --datasets '{self.datasets.file}'"
         daemon = "sandbox.programs.daemon --name"
         pace = f"--exit-after {self.pace.lithops} --annotate-seconds {self.pace.annotate}"
+        updates = f"sandbox.programs.updates --checkout '{self.checkout}'"
+        site += " --search" if self.search else ""
         lithops = f"sandbox.programs.lithops --number %(process_num)s --datasets '{self.datasets.file}' {pace}"
         return {
             "sm-api": (f"sandbox.programs.api --checkout '{self.checkout}' --port {self.api_port}", "engine", 1),
@@ -144,7 +151,7 @@ class Supervisor:
                 "graphql",
                 1,
             ),
-            "sm-update-daemon": (f"{daemon} sm-update-daemon", "engine", 1),
+            "sm-update-daemon": (updates if self.search else f"{daemon} sm-update-daemon", "engine", 1),
             "sm-cluster-autostart": (f"{daemon} sm-cluster-autostart", "engine", 1),
             "sm-lithops-daemon": (lithops, "engine", 2),
         }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import shutil
 import sys
 import tempfile
@@ -13,14 +14,15 @@ from typing import TYPE_CHECKING, Any, Self
 
 import aiohttp
 
-from bot.domain.errors import ReleaseError
+from bot.domain.errors import ReleaseError, WrongUse
 from sandbox.circleci import CircleCi
 from sandbox.github import GitHub
-from sandbox.gitworld import GitWorld, Source
+from sandbox.gitworld import CHECKOUT, GitWorld, Source
+from sandbox.metaspace_data import PACE, Data
 from sandbox.options import Options
 from sandbox.processes import Child, Processes, free_port, until
 from sandbox.rabbitmq import RabbitMq
-from sandbox.rendering import bot_environment, settings_yaml, state_of
+from sandbox.rendering import secrets_of, settings_yaml, state_of
 from sandbox.scenarios import history_of, scenario
 from sandbox.slack import LocalSlack
 from sandbox.sshd import SshServer
@@ -29,7 +31,10 @@ from sandbox.supervisor import Supervisor
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Mapping
 
+    from sandbox.elasticsearch import Elasticsearch
     from sandbox.httpserver import HttpServer
+    from sandbox.people import People
+    from sandbox.postgres import Postgres
 
 BOT_READY = 60.0  # seconds
 DEEP = 24  # characters
@@ -54,10 +59,14 @@ class World:
         self.settings_file = self.root / "bot" / "settings.yml"
         session = {"LANG": "C.UTF-8", "TMPDIR": str(self.root / "tmp"), "TMUX_TMPDIR": str(self.root / "tmp")}
         self.control = SshServer(self.root / "control-ssh", environment=session, mark=self.root)
-        self.web = SshServer(self.root / "web-ssh", environment=session, mark=self.root)
         asked = self.options
         source = _source(asked)
-        self.git = GitWorld(self.root, chosen=self.scenario, source=source)
+        self.data = self._data() if self.scenario.search and not source else None
+        """METASPACE's database and search indices, in scenarios that have them (a real history's code cannot fill them)."""
+        on_web = {**session, PACE: str(self.data.pace)} if self.data else session
+        self.web = SshServer(self.root / "web-ssh", environment=on_web, mark=self.root)
+        engine = self.data.variables if self.data else {}
+        self.git = GitWorld(self.root, chosen=self.scenario, source=source, engine=engine)
         self.supervisor = Supervisor(
             self.processes,
             self.root / "supervisor",
@@ -65,6 +74,7 @@ class World:
             www=self.git.www,
             bin_folder=self.web.bin,
             pace=asked.pace,
+            search=self.data is not None,
         )
         self.rabbitmq = RabbitMq(self.supervisor.datasets)
         self.github = GitHub(self.git.origin)
@@ -88,6 +98,21 @@ class World:
             self.options.state.unlink(missing_ok=True)
         await self._stack.aclose()
 
+    @property
+    def search(self) -> Elasticsearch:
+        """The search's server; `WrongUse` in a scenario without."""
+        return self._there().search
+
+    @property
+    def postgres(self) -> Postgres:
+        """METASPACE's database; `WrongUse` in a scenario without."""
+        return self._there().postgres
+
+    @property
+    def people(self) -> People:
+        """METASPACE's own people, who go on working; `WrongUse` in a scenario without."""
+        return self._there().people
+
     async def start_bot(self, environment: Mapping[str, str] | None = None) -> None:
         """Start the bot as a process of its own, with this world's settings, and wait until it says that it is ready.
 
@@ -107,7 +132,7 @@ class World:
 
     async def _start(self, name: str, settings: Path, environment: Mapping[str, str]) -> Child:
         argv = [sys.executable, "-m", "bot.cli", "serve", "--config", str(settings)]
-        own = {**bot_environment(self.options.environment), **environment}
+        own = {**secrets_of(self), **environment}
         return await self.processes.start(name, argv, env=own, cwd=self.settings_file.parent)
 
     async def stop_bot(self, *, kill: bool = False) -> None:
@@ -161,12 +186,27 @@ class World:
         self.settings_file.write_text(settings_yaml(self), encoding="utf-8")
         self._write_state()
 
-    async def _enter(self, part: SshServer | HttpServer | LocalSlack | Supervisor) -> None:
+    async def _enter(self, part: SshServer | HttpServer | LocalSlack | Supervisor | Data) -> None:
         await self._stack.enter_async_context(part)
 
     async def _server(self) -> None:
-        await self.git.build_code()
+        if self.data is None:
+            await self.git.build_code()
+        else:
+            if os.geteuid() == 0:
+                self.root.chmod(0o711)  # PostgreSQL's account has to reach its own folder in it
+            await _together(self.git.build_code(), self._enter(self.data))
+            await self.data.fill()
         await self._enter(self.supervisor)
+
+    def _data(self) -> Data:
+        checkout = self.root / CHECKOUT
+        return Data(self.processes, self.root, checkout=checkout, datasets=self.options.datasets)
+
+    def _there(self) -> Data:
+        if self.data is None:
+            raise WrongUse(f"Scenario {self.scenario.name} has no search indices.", hint="one with search=True")
+        return self.data
 
     async def _set_scene(self) -> None:
         if not self.git.source:

@@ -8,10 +8,13 @@ the state differs from the default.
 from __future__ import annotations
 
 import argparse
+import asyncio
+import contextlib
 import json
 import logging
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,14 +22,15 @@ import jwt
 from aiohttp import web
 from graphql import GraphQLError, build_schema, graphql
 
+from sandbox.programs.annotations import Search, schema_of
 from sandbox.programs.datasets import Datasets
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import AsyncIterator, Mapping
 
-    from graphql import GraphQLResolveInfo
+    from graphql import GraphQLResolveInfo, GraphQLSchema
 
-SCHEMA = build_schema("""
+BASE = """
 type SystemHealth { canMutate: Boolean! canProcessDatasets: Boolean! message: String }
 input UpdateSystemHealthInput { canMutate: Boolean! canProcessDatasets: Boolean! message: String }
 input DatasetFilter { ids: String name: String status: String }
@@ -35,7 +39,7 @@ type Query {
   countDatasets(filter: DatasetFilter = {}, simpleQuery: String): Int!
 }
 type Mutation { updateSystemHealth(health: UpdateSystemHealthInput!): Boolean }
-""")
+"""
 DEFAULT = {"canMutate": True, "canProcessDatasets": True, "message": None}
 
 log = logging.getLogger("sm-graphql")
@@ -92,6 +96,7 @@ class Root:
 
     health: Health
     datasets: Datasets
+    search: Search | None = None
 
     def systemHealth(self, _: GraphQLResolveInfo[Any]) -> Mapping[str, Any]:  # noqa: N802  # the schema's name
         """Return the switches."""
@@ -101,6 +106,12 @@ class Root:
         """Count the datasets of a status (several joined by ``|``)."""
         status = arguments.get("filter", {}).get("status") or ""
         return self.datasets.count(*(part for part in status.split("|") if part))
+
+    def __getattr__(self, name: str) -> Any:
+        """Return the resolver of what comes from the search indices."""
+        if self.search is None or name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self.search, {"dataset": "dataset_of"}.get(name, name))
 
     def updateSystemHealth(self, info: GraphQLResolveInfo[Any], health: Mapping[str, Any]) -> None:  # noqa: N802
         """Replace the switches, for an admin."""
@@ -114,18 +125,23 @@ class Root:
         log.info("health is now %s", dict(health))
 
 
-def application(checkout: Path, www: Path, datasets: Path) -> web.Application:
-    """Return the site. The JWT secret is what the deployed configuration says when the program starts."""
+def application(checkout: Path, www: Path, datasets: Path, *, search: bool = False) -> web.Application:
+    """Return the site. The JWT secret is what the deployed configuration says when the program starts.
+
+    With ``search`` it serves annotations too, and looks at some of them all the time.
+    """
     home = checkout / "metaspace/graphql"
     configuration = json.loads((home / "config/production.json").read_text(encoding="utf-8"))
     secret = str(configuration["jwt"]["secret"])
-    root = Root(Health(home / "health.json"), Datasets(datasets))
+    found = Search.of(checkout) if search else None
+    schema = schema_of(BASE, checkout) if search else build_schema(BASE)
+    root = Root(Health(home / "health.json"), Datasets(datasets), found)
 
     async def answer(request: web.Request) -> web.Response:
         body = await request.json()
         caller = Caller.of(request.headers.get("Authorization", ""), secret)
         result = await graphql(
-            SCHEMA, body["query"], root, caller, body.get("variables") or {}, body.get("operationName")
+            schema, body["query"], root, caller, body.get("variables") or {}, body.get("operationName")
         )
         return web.json_response(result.formatted, status=400 if result.data is None and result.errors else 200)
 
@@ -137,9 +153,20 @@ def application(checkout: Path, www: Path, datasets: Path) -> web.Application:
         return web.FileResponse(file, headers={"Cache-Control": "no-store"})
 
     made = web.Application()
+    if found is not None:
+        made.cleanup_ctx.append(partial(_watched, found, schema))
     made.router.add_post("/graphql", answer)
     made.router.add_get("/{name:.*}", page)
     return made
+
+
+async def _watched(search: Search, schema: GraphQLSchema, _: web.Application) -> AsyncIterator[None]:
+    watch = asyncio.create_task(search.watch(schema))
+    yield
+    watch.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await watch
+    await search.close()
 
 
 def _below(folder: Path, name: str) -> Path | None:
@@ -154,9 +181,10 @@ def main() -> None:
     for name in ("--checkout", "--www", "--datasets"):
         parser.add_argument(name, required=True, type=Path)
     parser.add_argument("--port", required=True, type=int)
+    parser.add_argument("--search", action="store_true")
     options = parser.parse_args()
     logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(asctime)s - %(levelname)s - %(message)s")
-    made = application(options.checkout, options.www, options.datasets)
+    made = application(options.checkout, options.www, options.datasets, search=options.search)
     log.info("sm-graphql listens on %d", options.port)
     web.run_app(made, host="127.0.0.1", port=options.port, print=None, shutdown_timeout=0.5, access_log=None)
 
