@@ -26,10 +26,16 @@ _SCHEMA = "metaspace/engine/scripts/db_schema.sql"
 
 
 class Data:
-    """One METASPACE's data. Its configuration is rendered with `variables` before anything here runs its code."""
+    """One METASPACE's data. Its configuration is rendered with `variables` before anything here runs its code.
 
-    def __init__(self, processes: Processes, root: Path, *, checkout: Path, datasets: int) -> None:
-        self.search = Elasticsearch(processes, root / "elasticsearch")
+    ``search`` is a server that runs already and stays; without it there is one of its own.
+    """
+
+    def __init__(
+        self, processes: Processes, root: Path, *, checkout: Path, datasets: int, search: Elasticsearch | None = None
+    ) -> None:
+        self.search = search or Elasticsearch(processes, root / "elasticsearch")
+        self._given = search is not None
         self.postgres = Postgres(processes, root / "postgres")
         self.people = People(self.postgres.url, checkout / "metaspace/graphql/health.json")
         self.pace = root / "pace.json"
@@ -55,12 +61,14 @@ class Data:
     async def __aenter__(self) -> Self:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._database())
-            group.create_task(self.search.__aenter__())
+            if not self._given:
+                group.create_task(self.search.__aenter__())
         self._graves = frozenset(await self._tombstones())
         return self
 
     async def __aexit__(self, *error: object) -> None:
-        await self.search.__aexit__(*error)
+        if not self._given:
+            await self.search.__aexit__(*error)
         await self.postgres.__aexit__(*error)
 
     async def fill(self) -> None:
