@@ -32,9 +32,13 @@ class Cluster:
     def data(self) -> Path:
         return self.folder / "data"
 
-    def start(self) -> None:
-        """Start it, and return when it answers. Nothing is synchronised: a test's data need not outlive the machine."""
-        options = f"-k {self.folder} -c listen_addresses='' -c fsync=off -c shared_buffers=32MB -c max_connections=60"
+    def start(self, port: int | None = None) -> None:
+        """Start it, and return when it answers. Nothing is synchronised: a test's data need not outlive the machine.
+
+        With a port it listens there on 127.0.0.1 too.
+        """
+        where = f"-c listen_addresses='127.0.0.1' -p {port}" if port else "-c listen_addresses=''"
+        options = f"-k {self.folder} {where} -c fsync=off -c shared_buffers=32MB -c max_connections=60"
         self._run("pg_ctl", "-D", str(self.data), "-o", options, "-l", str(self.folder / "log"), "-w", "start")
 
     def stop(self) -> None:
