@@ -82,7 +82,13 @@ class DatasetDatabase(Protocol):
     """METASPACE's PostgreSQL, read in read-only transactions by parameterised queries alone."""
 
     async def dataset_ids(self, *, since: date | None = None) -> Sequence[str]:
-        """Return the ids, newest first (an id begins with its date); only those since a date where one is given."""
+        """Return the ids of the datasets that METASPACE indexes, newest first (an id begins with its date).
+
+        Only those since a date where one is given.
+        """
+
+    async def without_databases(self) -> Sequence[str]:
+        """Return the ids of the others: without molecular databases, so that reindexing gives them no document."""
 
     async def annotation_counts(self, *, datasets: Collection[str] = ()) -> Mapping[str, int]:
         """Return how many annotations each dataset has (all datasets when none is named), zero included."""
@@ -113,14 +119,26 @@ class Reindexing(Protocol):
 
     @effect(within=90)
     async def order(self, *, name: str, order: Order) -> JobSpec:
-        """Write what a job is to do (dataset ids, workers) to the server and return the job. Repeatable for the same order."""
+        """Write what is to be done (dataset ids, workers) to the server and return the job that does it. Repeatable.
+
+        The job has the mark ``order`` with this name. Its own name is the same, with a number (``-2``) from the second on: when
+        the last one was lost, stopped or ended with failures, the next one goes on where it ended.
+        """
 
     async def ledger(self, *, name: str) -> Ledger | None:
-        """Return how far the job of that name has come, or None where it has written nothing yet."""
+        """Return how far the order of that name has come, or None where nothing was written yet."""
 
     @effect(within=60)
     async def set_workers(self, *, name: str, workers: int) -> None:
         """Let so many workers share the work from now on (0: pause; what is begun is ended)."""
+
+    @effect(within=60)
+    async def throttle(self, *, name: str, allowed: int | None, why: str) -> None:
+        """Let no more than so many run, whatever is wanted; None takes it back. It lapses when not renewed for a quarter of an hour."""
+
+    @effect(within=60)
+    async def let_go_on(self, *, name: str) -> None:
+        """Say that the first dataset landed in the right pair: the job waits for this where the order has ``probe``."""
 
     def commands(self, *, order: Order) -> tuple[str, ...]:
         """Return the argument list by which a person would do the same without the bot."""

@@ -66,6 +66,9 @@ class Failure:
 class Ledger:
     """How far a job has come, by its own checkpoint. Times on the bot's clock. ``ended`` only when nothing is left to do.
 
+    ``done`` counts ``gone`` too: datasets that METASPACE's database has no more. ``in_work`` of a job that was stopped are those
+    that were cut: their old documents may be deleted, and the new ones not there yet. ``at`` is when it was written: a sign of life.
+
     ``history`` holds (time, datasets done) now and then, oldest first: the rate of the last hour and a picture come from it.
     """
 
@@ -79,3 +82,5 @@ class Ledger:
     awaits_probe: bool = False
     ended: bool = False
     history: tuple[tuple[datetime, int], ...] = ()
+    gone: tuple[str, ...] = ()
+    at: datetime | None = None
