@@ -54,7 +54,7 @@ def check(files: Sequence[Path]) -> None:
 
     for file in files:
         checklist = load(file, _registry())
-        click.echo(f"{file}: {checklist.name}, {len(checklist.items)} steps.")
+        click.echo(f"{file}: {checklist.name}, {len(checklist.items)} steps{_locked(checklist)}.")
 
 
 @checklists.command()
@@ -111,6 +111,13 @@ def steps() -> None:
     for step in sorted(_registry().values(), key=lambda one: one.id):
         needs = f"   needs {', '.join(sorted(step.needs))}" if step.needs else ""
         click.echo(f"{step.id:24} {step.title}{needs}")
+
+
+def _locked(checklist: Checklist) -> str:
+    """Say which part of it needs the environment's lock, where not all does."""
+    first = f" from {checklist.locked_from}" if checklist.locked_from else ""
+    last = f" until {checklist.locked_until}" if checklist.locked_until else ""
+    return f", locked{first}{last}" if first or last else ""
 
 
 def _registry() -> Mapping[str, Step]:

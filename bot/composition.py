@@ -105,7 +105,9 @@ async def engine_of(ground: Ground, router: Router, directory: Directory, stack:
     )
     office.schedule = _schedule(ground, desk, office)
     lease = settings.engine.lease
-    ledger = Ledger(store, clock=clock, owner=ground.process, lease=lease, bell=desk.bell)
+    ledger = Ledger(
+        store, clock=clock, owner=ground.process, lease=lease, bell=desk.bell, demand_open=freezes.demand_open
+    )
     if store.sqlite:  # the lock file says that no other process drives
         await ledger.free_all()
         await office.exports.free_all()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import yaml
 
 from bot.domain.approval import KEYS, MOST, ROLES, STARTER, ApprovalRules, default_policy, read
-from bot.domain.checklist import MANUAL, PARTS, Checklist, Item, StepFacts, complaints, suggestion
+from bot.domain.checklist import LOCK_KEYS, MANUAL, PARTS, Checklist, Item, StepFacts, complaints, suggestion
 from bot.domain.errors import BadSettings
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from bot.engine.step import Step
 
-TOP_KEYS = ("name", "title", "description", "steps")
+TOP_KEYS = ("name", "title", "description", *LOCK_KEYS, "steps")
 ITEM_KEYS = ("step", "manual", "key", "title", "params", "part", "unless", "assignee", "note", "approval")
 HINT = "docs/checklists.md, or releasebot checklists"
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
@@ -37,6 +37,7 @@ def catalogue(registry: Mapping[str, Step], rules: ApprovalRules = SHIPPED) -> d
             kind=step.kind,
             skip=step.skip,
             costly_to_undo=step.costly_to_undo,
+            changes_live=step.changes_live or step.costly_to_undo,
             params=step.params,
             needs=step.needs,
             after=step.after,
@@ -132,6 +133,9 @@ class _Reader:
             items=tuple(self.items(top.get("steps"))),
             text=text,
             file=self.file,
+            locked_from=self.text(top.get("locked_from"), "locked_from"),
+            locked_until=self.text(top.get("locked_until"), "locked_until"),
+            lines={name: _line(top[name]) for name in LOCK_KEYS if name in top},
         )
 
     def items(self, node: yaml.Node | None) -> Iterator[Item]:
@@ -248,6 +252,7 @@ def schema(registry: Mapping[str, Step]) -> dict[str, object]:
             "name": {"type": "string", "pattern": f"^{_NAME.pattern}$"},
             "title": text,
             "description": text,
+            **dict.fromkeys(LOCK_KEYS, {"type": "string", "pattern": f"^{_NAME.pattern}$"}),
             "steps": {"type": "array", "minItems": 1, "items": {"oneOf": [*steps, by_hand]}},
         },
         "required": ["name", "title", "steps"],

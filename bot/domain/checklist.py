@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from bot.domain.approval import weakened
+from bot.domain.phases import outside
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -19,6 +20,7 @@ Part = Literal["es_update", "manual_migrations", "pull_request_comments", "drain
 # The first two are switched on by findings (docs/strategies.md), comments by the environment's settings, and drain by
 # whoever rolls back.
 PARTS: tuple[Part, ...] = ("es_update", "manual_migrations", "pull_request_comments", "drain")
+LOCK_KEYS = ("locked_from", "locked_until")
 MANUAL = "manual"  # the step that a checklist's own sentence becomes
 
 
@@ -32,6 +34,7 @@ class StepFacts:
     kind: StepKind
     skip: str
     costly_to_undo: bool = False
+    changes_live: bool = False  # it is done under the environment's lock alone
     params: frozenset[str] = frozenset()
     needs: frozenset[str] = frozenset()  # must stand before it
     after: frozenset[str] = frozenset()  # must stand before it, where they stand at all
@@ -67,6 +70,9 @@ class Checklist:
     items: tuple[Item, ...]
     text: str
     file: str = ""
+    locked_from: str = ""  # keys of the first and the last step that need the environment's lock; empty: all do
+    locked_until: str = ""
+    lines: Mapping[str, int] = field(default_factory=dict)  # where these two stand
 
     @property
     def sha256(self) -> str:
@@ -94,6 +100,7 @@ def complaints(checklist: Checklist, catalogue: Mapping[str, StepFacts]) -> list
                 *_unknown(checklist, catalogue),
                 *_misplaced(checklist, catalogue),
                 *_weakened(checklist, catalogue),
+                *_unlocked(checklist, catalogue),
             ]
         )
     ]
@@ -144,6 +151,24 @@ def _weakened(checklist: Checklist, catalogue: Mapping[str, StepFacts]) -> Itera
         facts = catalogue.get(item.step)
         for what in weakened(facts.approval, item.approval) if facts and not facts.may_weaken else ():
             yield item.line, item.key, f"its approval asks for too little: {what} (settings: approvals.weaker)."
+
+
+def _unlocked(checklist: Checklist, catalogue: Mapping[str, StepFacts]) -> Iterator[Complaint]:
+    """The lock's marks name steps, in order, and whatever changes what is live lies between them."""
+    keys = [item.key for item in checklist.items]
+    for name in LOCK_KEYS:
+        key = getattr(checklist, name)
+        if key and key not in keys:
+            yield checklist.lines.get(name, 1), key, f"`{name}` names no step.{suggestion(key, tuple(keys))}"
+    first, last = checklist.locked_from, checklist.locked_until
+    if first in keys and last in keys and keys.index(last) < keys.index(first):
+        yield checklist.lines.get("locked_until", 1), last, f"`locked_until` comes before `locked_from` ({first})."
+        return
+    free = outside(keys, first, last)
+    for item in checklist.items:
+        facts = catalogue.get(item.step)
+        if facts and facts.changes_live and item.key in free:
+            yield item.line, item.key, "it changes what is live, so it must lie within the lock (locked_from, locked_until)."
 
 
 def suggestion(word: str, known: Mapping[str, object] | frozenset[str] | tuple[str, ...]) -> str:

@@ -26,11 +26,20 @@ def differences(old: Checklist, new: Checklist) -> list[str]:
     before, after = ({item.key: item for item in one.items} for one in (old, new))
     moved = _moved([key for key in before if key in after], [key for key in after if key in before])
     return [
+        *_locked(old, new),
         *(f"- {key}: {_name(item)}" for key, item in before.items() if key not in after),
         *(f"+ {key}: {_name(item)}, {_place(new, key)}" for key, item in after.items() if key not in before),
         *(f"> {key}: now {_place(new, key)}" for key in after if key in moved),
         *(line for key in after if key in before for line in _changed(key, before[key], after[key])),
     ]
+
+
+def _locked(old: Checklist, new: Checklist) -> Iterator[str]:
+    """What changes in the lock's phases comes first: it is about all steps."""
+    for name, end in (("locked_from", "its start"), ("locked_until", "its end")):
+        was, now = getattr(old, name), getattr(new, name)
+        if was != now:
+            yield f"~ {name.replace('_', ' ')} {was or end} → {now or end}"
 
 
 def _moved(before: list[str], after: list[str]) -> set[str]:

@@ -30,6 +30,7 @@ from bot.domain.edits import (
     left_out,
 )
 from bot.domain.errors import Conflict, NotAllowed, WrongUse
+from bot.domain.phases import demand_within
 from bot.domain.plan import Edited, PlannedStep, StepKind
 from bot.domain.planning import CI, MERGE
 from bot.domain.policy import demand_skip
@@ -80,6 +81,7 @@ def edited(
             steps, said = _assigned(plan, edit, begun)
     if tuple(steps) == plan.steps:
         raise Conflict("It is so already; nothing was changed.", hint=HINT)
+    demand_within(plan, steps, {facts.id for facts in catalogue.values() if facts.changes_live})
     done = Edited(by.slack, at.isoformat(), said, edit_out(edit), source)
     return replace(plan, steps=tuple(steps), edits=(*plan.edits, done))
 

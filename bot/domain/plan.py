@@ -80,6 +80,8 @@ class Plan:
     edits: tuple[
         Edited, ...
     ] = ()  # what people changed in it, oldest first (bot.domain.edits); no part of the fingerprint
+    locked_from: str = ""  # key of the first step that needs the environment's lock; empty: from the start
+    locked_until: str = ""  # key of the step after which the lock is given back; empty: at the end
 
     @property
     def revision(self) -> int:
@@ -94,7 +96,12 @@ class Plan:
     @property
     def fingerprint(self) -> str:
         """SHA-256 over head commit, steps and parameters, nothing else (DESIGN.md, Words)."""
-        facts = {"head": self.head, "steps": [[s.key, s.step, s.version, s.params] for s in self.steps]}
+        facts: dict[str, object] = {
+            "head": self.head,
+            "steps": [[s.key, s.step, s.version, s.params] for s in self.steps],
+        }
+        if self.locked_from or self.locked_until:
+            facts["locked"] = [self.locked_from, self.locked_until]
         return hashlib.sha256(
             json.dumps(facts, sort_keys=True, separators=(",", ":"), default=dict).encode()
         ).hexdigest()

@@ -10,6 +10,7 @@ from bot.domain.approval import PARAM, as_param, combined
 from bot.domain.checklist import MANUAL, Item, suggestion
 from bot.domain.drafting import Draft
 from bot.domain.errors import WrongUse
+from bot.domain.phases import resolved
 from bot.domain.plan import Plan, PlannedStep
 
 if TYPE_CHECKING:
@@ -112,6 +113,8 @@ def make_plan(
     ci_again = merge is not None and _before(items, CI, MERGE)
     given = _given(notes, authors, merge, _going_back(head, back), ci_again=ci_again)
     steps = list(_planned(items, catalogue, given=given))
+    planned = tuple(_with_ci_of_merge(steps) if ci_again else steps)
+    locked = _locked(checklist, planned)
     plan = Plan(
         environment=environment,
         strategy=checklist.name,
@@ -122,9 +125,17 @@ def make_plan(
         previous_version=previous_version,
         hotfix=hotfix,
         tags=tuple(sorted(set(tags))),
-        steps=tuple(_with_ci_of_merge(steps) if ci_again else steps),
+        steps=planned,
+        locked_from=locked[0],
+        locked_until=locked[1],
     )
     return replace(plan, steps=tuple(replace(step, commands=commands(plan, step)) for step in plan.steps))
+
+
+def _locked(checklist: Checklist, steps: Sequence[PlannedStep]) -> tuple[str, str]:
+    keys = [item.key for item in checklist.items]
+    there = {step.key for step in steps}
+    return resolved(keys, there, first=checklist.locked_from, last=checklist.locked_until)
 
 
 def merge_message(*, master: str, release: str) -> str:

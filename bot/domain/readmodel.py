@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from bot.domain.phases import Phase
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
@@ -108,6 +110,8 @@ class ReleaseView:
     channel: str = ""
     thread: str = ""  # Slack's ts of the dashboard message, once posted
     rolls_back: str = ""  # the release that this one takes back
+    phase: Phase = Phase.WHOLE  # whether the environment's lock is needed for what it does now
+    waits: str = ""  # why it does not have that lock yet; it goes on by itself
 
     @property
     def current(self) -> StepView | None:

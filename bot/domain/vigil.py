@@ -34,19 +34,25 @@ class Outage:
 
 
 def of_site(
-    outage: Outage | None, *, state: ReleaseState, step: str, warn_after: float, pause_after: float
+    outage: Outage | None,
+    *,
+    state: ReleaseState,
+    step: str,
+    warn_after: float,
+    pause_after: float,
+    beside: bool = False,
 ) -> Trouble | None:
     """A short outage is expected in a deploy, and while it is being proved: there it is only told.
 
     Outside of it the release is paused, so that nothing more is changed on a site that is down. ``step``: the id of the step
-    in work.
+    in work. ``beside``: it works beside the lock, so another release may be deploying: it is told, and nothing is paused.
     """
     if outage is None or state is not ReleaseState.RUNNING:
         return None
     down = f"The site has been down for {outage.seconds:.0f} s ({outage.detail})."
     if step in (DEPLOY, PROOF):
         return Trouble(f"warning:{outage.id}", down, pause=False) if outage.seconds >= warn_after else None
-    return Trouble(f"outage:{outage.id}", down, pause=True) if outage.seconds >= pause_after else None
+    return Trouble(f"outage:{outage.id}", down, pause=not beside) if outage.seconds >= pause_after else None
 
 
 def watched_now(*, state: ReleaseState, steps: Iterable[tuple[str, StepState]]) -> bool:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select
 
 from bot.domain.errors import Conflict, WrongUse
+from bot.domain.phases import begins_unlocked
 from bot.domain.release import FINISHED, Answer, Choice, DecisionKind, Question, ReleaseState, StepState, move_release
 from bot.domain.rollback import OFFERED, confirms, touched_live
 from bot.engine import locks
@@ -14,6 +15,7 @@ from bot.engine.answers import decision, new_question_id
 from bot.engine.codec import answer_out, plan_in, plan_out, question_out
 from bot.engine.controls import close_questions
 from bot.engine.layout import lay_out
+from bot.engine.phases import touched_at
 from bot.engine.readings import name_of, step_rows
 from bot.engine.tables import DecisionRow, LockRow, QuestionRow, ReleaseRow
 
@@ -111,11 +113,14 @@ async def _demand_idle(session: AsyncSession, old: ReleaseRow) -> None:
 
 
 async def _demand_newest(session: AsyncSession, old: ReleaseRow) -> None:
-    """Only the last release that touched what is live can be taken back."""
-    query = select(ReleaseRow).where(ReleaseRow.environment == old.environment, ReleaseRow.number > old.number)
+    """Only the last release that touched what is live can be taken back. One beside the lock has not, whatever its number."""
+    query = select(ReleaseRow).where(ReleaseRow.environment == old.environment, ReleaseRow.number != old.number)
+    touched = await touched_at(session, old)
     for later in await session.scalars(query.order_by(ReleaseRow.number)):
-        states = {step.key: StepState(step.state) for step in await step_rows(session, later.number)}
-        if later.state not in FINISHED or touched_live(plan_in(later.plan), states):
+        at = await touched_at(session, later)
+        after = at > touched if at and touched else False
+        holds = later.state not in FINISHED and later.number > old.number and not begins_unlocked(plan_in(later.plan))
+        if after or holds:
             raise Conflict(
                 f"{name_of(later.number)} came after {name_of(old.number)}; nothing was rolled back.",
                 hint=f"/release rollback {name_of(later.number)}",

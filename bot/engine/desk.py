@@ -8,11 +8,12 @@ from sqlalchemy import update
 
 from bot.domain.approval import demand_typed
 from bot.domain.errors import WrongUse
+from bot.domain.phases import begins_unlocked
 from bot.domain.planning import rolls_back
 from bot.domain.policy import demand, demand_delegable
 from bot.domain.readmodel import Decided
 from bot.domain.release import FINISHED, Answer, DecisionKind
-from bot.engine import audit, cursors, locks, readings
+from bot.engine import audit, cursors, locks, phases, readings
 from bot.engine.answers import taken
 from bot.engine.beginning import begin, demand_reason, take_over
 from bot.engine.bell import Bell
@@ -78,7 +79,7 @@ class Desk(Looking):
         source: str = "",
         scheduled: Ticket | None = None,
     ) -> ReleaseView:
-        """Confirm a plan: the release runs from now on, and holds its environment's lock.
+        """Confirm a plan: the release runs from now on, and holds its environment's lock unless the plan takes it later.
 
         The confirmation answers the approval that the plan opens with, if it does: nobody is asked the same twice.
 
@@ -89,8 +90,12 @@ class Desk(Looking):
         async with self._store.writing() as session:
             await self._demand_open(session, plan)
             await self._demand_rehearsed(session, plan)
+            beside = begins_unlocked(plan)
+            if beside:
+                await phases.demand_room(session, plan)
             row = await begin(session, plan, checklist=checklist, by=by, channel=channel, now=now, source=source)
-            await locks.borrow(session, plan, row.number, by=by, now=now)
+            if not beside:
+                await locks.borrow(session, plan, row.number, by=by, now=now)
             said = {"version": plan.version, "head": plan.head, "fingerprint": plan.fingerprint}
             if scheduled is not None:
                 await close(session, scheduled, release=row.number, by=by)
@@ -206,7 +211,7 @@ class Desk(Looking):
                 )
             )
             if row.state in FINISHED:
-                await locks.give_back(session, row)
+                await locks.give_back(session, row, now=said.at)
             await self._event(
                 session, row.number, f"release.{kind}", by=by.slack, source=source, data={"reason": reason}
             )

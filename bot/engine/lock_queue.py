@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from bot.domain.errors import Conflict, NotAllowed
 from bot.domain.queue import Ended, Waiting, in_line
@@ -57,11 +56,7 @@ class LockQueue:
             line = in_line(await waits.waiting(session, environment), now)
             held = await session.get(LockRow, environment)
             _demand_held(environment, held, line, by)
-            values = {"environment": environment, "person": by.slack, "asked_at": now, "ended": "", "shown": ""}
-            insert: Any = sqlite.insert if self.store.sqlite else postgresql.insert
-            new = insert(LockWaitRow).values(**values, open_key=f"{environment}:{by.slack}")
-            made: Any = await session.execute(new.on_conflict_do_nothing(index_elements=["open_key"]))
-            if made.rowcount:
+            if await waits.join(session, environment, person=by.slack, now=now):
                 await self._event(session, "lock.awaited", by.slack, {"environment": environment}, source)
             return in_line(await waits.waiting(session, environment), now)
 

@@ -85,8 +85,10 @@ async def take_over(
     return row
 
 
-async def give_back(session: AsyncSession, release: ReleaseRow) -> None:
-    """Give the environment back; a person's own lock, which the release had borrowed, stays."""
+async def give_back(session: AsyncSession, release: ReleaseRow, *, now: datetime) -> None:
+    """Give the environment back, or wait for it no longer; a person's own lock, which the release had borrowed, stays."""
+    release.waits = ""
+    await waits.leave(session, release.number, now=now)
     row = await session.get(LockRow, release.environment, with_for_update=True)
     if row is None or row.release != release.number:
         return

@@ -10,10 +10,13 @@ from bot.domain.release import FINISHED, ReleaseState, StepState
 from bot.engine import cursors, readings
 from bot.engine.approvals import delegations
 from bot.engine.codec import plan_in
+from bot.engine.phases import touched_at
 from bot.engine.tables import EventRow, LockRow, ReleaseRow, StepRow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from sqlalchemy.ext.asyncio import AsyncSession
 
     from bot.domain.approval import Delegation
     from bot.domain.readmodel import AskedQuestion, EventView, LockView, ReleaseView
@@ -97,11 +100,19 @@ class Looking:
             .where(ReleaseRow.environment == environment, StepRow.key == "prove_live", StepRow.state == StepState.DONE)
             .order_by(StepRow.finished_at.desc(), ReleaseRow.number.desc())
         )
-        if before:
-            query = query.where(ReleaseRow.number < readings.number_of(before))
         async with self._store.reading() as session:
+            if before:
+                query = await self._before(session, query, readings.number_of(before))
             for row in await session.scalars(query):
                 plan = plan_in(row.plan)
                 if not plan.partial:
                     return plan.head, plan.version
         return None
+
+    @staticmethod
+    async def _before(session: AsyncSession, query: Any, number: int) -> Any:
+        """What counts is when a release began to change what is live: one that prepares for days has an early number."""
+        row = await session.get(ReleaseRow, number)
+        touched = await touched_at(session, row) if row else None
+        query = query.where(ReleaseRow.number != number)
+        return query.where(StepRow.finished_at < touched) if touched else query.where(ReleaseRow.number < number)

@@ -9,6 +9,7 @@ from sqlalchemy import select
 from bot.domain.downtime import Span, measured
 from bot.domain.edits import NOTE, assigned_name
 from bot.domain.errors import WrongUse
+from bot.domain.phases import phase
 from bot.domain.plan import StepKind
 from bot.domain.planning import loose_ends
 from bot.domain.readmodel import AskedQuestion, EventView, LockView, OpenQuestion, ReleaseView, StepView
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from bot.domain.approval import Approval
     from bot.domain.plan import Plan
     from bot.domain.rehearsal import Standing
+
+
+_OVER = frozenset({StepState.DONE, StepState.SKIPPED})
 
 
 def number_of(release: str) -> int:
@@ -70,6 +74,8 @@ async def release_view(
         channel=row.channel,
         thread=row.thread,
         rolls_back=name_of(row.rolls_back) if row.rolls_back else "",
+        phase=phase(plan, next((one.key for one in steps if StepState(one.state) not in _OVER), "")),
+        waits=row.waits,
     )
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import or_, select, update
 
 from bot.domain.causes import likely
 from bot.domain.release import RELEASE_MOVES, STEP_MOVES, ReleaseState, StepState, move_release, move_step
-from bot.engine import audit, locks
+from bot.engine import audit, locks, phases
 from bot.engine.approvals import asked_approval
 from bot.engine.asked import last_question, typed
 from bot.engine.asking import Asking, step_row
@@ -26,11 +26,12 @@ from bot.engine.store import StoreUnavailable
 from bot.engine.tables import ReleaseRow, StepRow
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
     from datetime import datetime
 
     from sqlalchemy.ext.asyncio import AsyncSession
 
+    from bot.domain.phases import WentLive
     from bot.domain.plan import Plan
     from bot.domain.readmodel import Problem
     from bot.domain.release import Answer
@@ -68,11 +69,28 @@ class Situation:
     typed: Mapping[str, Any]  # what people last sent in the forms of this step, at any attempt
 
 
+async def always_open(_session: AsyncSession, _plan: Plan) -> None:
+    """Freeze nothing."""
+
+
 class Ledger:
     """Claims releases, and keeps the books of those that are claimed."""
 
-    def __init__(self, store: Store, *, clock: Clock, owner: str, lease: float, bell: Bell) -> None:
-        """``lease`` in seconds: a runner that is silent for that long has lost its releases."""
+    def __init__(
+        self,
+        store: Store,
+        *,
+        clock: Clock,
+        owner: str,
+        lease: float,
+        bell: Bell,
+        demand_open: Callable[[AsyncSession, Plan], Awaitable[None]] = always_open,
+    ) -> None:
+        """``lease`` in seconds: a runner that is silent for that long has lost its releases.
+
+        ``demand_open`` raises while a freeze keeps releases from taking the environment's lock.
+        """
+        self._demand_open = demand_open
         self._store, self._clock, self._owner, self._bell = store, clock, owner, bell
         self._lease = timedelta(seconds=lease)
         self._claimed_at = 0.0
@@ -233,6 +251,7 @@ class Book(Asking):
         """Note that a step is in work; a retry raises its attempt, a restart of the bot does not.
 
         False, and nothing is noted, when a person paused, skipped or aborted it, or changed its ``plan``, since it was looked at.
+        Raises `bot.engine.phases.Waits` where the step needs a lock that is not to be had now.
         """
         async with self.writing() as (session, row):
             step = await step_row(session, self.number, key)
@@ -240,6 +259,7 @@ class Book(Asking):
                 return False
             if plan is not None and not unchanged(row, plan):
                 return False
+            await self._lock(session, row, key)
             fresh = step.state == StepState.PENDING or retry
             step.state = StepState.RUNNING
             if not fresh:
@@ -249,6 +269,26 @@ class Book(Asking):
             step.problem, step.in_effect, step.progress = None, False, ""
             await self._ledger.append(session, row.number, "step.running", step=key, data={"attempt": step.attempt})
             return True
+
+    async def _lock(self, session: AsyncSession, row: ReleaseRow, key: str) -> None:
+        demand_open = self._ledger._demand_open  # noqa: SLF001
+        plan = plan_in(row.plan)
+        if kind := await phases.enter(session, row, plan, key, now=self.now(), demand_open=demand_open):
+            await self.event(session, kind, key, {"environment": row.environment})
+
+    async def await_lock(self, key: str, waiting: phases.Waits) -> None:
+        """Note that the release waits for its environment's lock, in the line where there is one; only news are written."""
+        async with self.looking() as (session, row):
+            if row.waits == waiting.why and await phases.stands(session, row, waiting):
+                return
+        async with self.writing() as (session, row):
+            if row.state == ReleaseState.RUNNING and await phases.wait(session, row, waiting, now=self.now()):
+                await self.event(session, phases.AWAITED, key, {"environment": row.environment, "why": waiting.why})
+
+    async def went_live(self) -> Sequence[WentLive]:
+        """Return what others proved live in the environment since the release was started."""
+        async with self.looking() as (session, row):
+            return await phases.went_live(session, row)
 
     async def event(self, session: AsyncSession, kind: str, key: str, data: Mapping[str, Any]) -> None:
         """Add an event about a step."""
@@ -287,6 +327,8 @@ class Book(Asking):
             step.decided_by = said.by if said else ""
             await close_questions(session, self.number, at=self.now(), step=key)
             await self._ledger.append(session, row.number, "step.done", step=key, data={"summary": evidence.summary})
+            if kind := await phases.done(session, row, key, now=self.now()):
+                await self.event(session, kind, key, {"environment": row.environment})
 
     async def failed(self, key: str, problem: Problem, *, usually: Sequence[str] = ()) -> None:
         """Note why the step stopped, with what was behind it before, or ``usually`` is; the release keeps its lock."""
@@ -317,7 +359,7 @@ class Book(Asking):
             row.state = state
             row.finished_at, row.lease_owner, row.lease_until = self.now(), "", None
             await close_questions(session, self.number, at=self.now())
-            await locks.give_back(session, row)
+            await locks.give_back(session, row, now=self.now())
             await self._ledger.append(session, row.number, f"release.{state}", data={"note": row.note})
             return True
 

@@ -14,7 +14,8 @@ from bot.engine.tables import Base, BigId
 class LockWaitRow(Base):
     """Somebody waits for an environment. ``ended`` is set by compare-and-set; ``shown`` is the state that Slack was given.
 
-    ``open_key`` is unique while it has not ended: nobody waits twice for the same.
+    ``open_key`` is unique while it has not ended: nobody waits twice for the same. ``release``: the one that waits, under the
+    name of whoever started it.
     """
 
     __tablename__ = "lock_waits"
@@ -29,6 +30,7 @@ class LockWaitRow(Base):
     ended_at: Mapped[datetime | None]
     open_key: Mapped[str | None] = mapped_column(String(160), unique=True)
     shown: Mapped[str] = mapped_column(String(16), default="")
+    release: Mapped[int | None] = mapped_column(BigInteger, index=True)
 
 
 class ScheduledRow(Base):

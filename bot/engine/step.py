@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeVar
 from bot.domain.plan import StepKind
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
     from datetime import datetime
 
+    from bot.domain.phases import WentLive
     from bot.domain.plan import Command, Plan, PlannedStep
     from bot.domain.release import Answer, Question
     from bot.ports import Ports
@@ -114,6 +115,11 @@ async def nothing_measured() -> Measured | None:
     return None
 
 
+async def nothing_went_live() -> Sequence[WentLive]:
+    """Stand in where nobody else releases."""
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class StepContext:
     """Everything that a step may know. ``mark`` is unique for release and step, and goes into effects outside."""
@@ -129,6 +135,7 @@ class StepContext:
     report: Callable[[str, Mapping[str, object]], Awaitable[None]]  # progress: a sentence, and facts for the narrator
     started_at: datetime | None = None  # when the release was confirmed; effects from before it are not its own
     measured: Callable[[], Awaitable[Measured | None]] = nothing_measured
+    since: Callable[[], Awaitable[Sequence[WentLive]]] = nothing_went_live  # proved live here since `started_at`, by others
     typed: Mapping[str, object] = field(
         default_factory=dict
     )  # what people last sent in this step's forms, at any attempt
@@ -150,7 +157,8 @@ class Step(Protocol):
     ``skip``: who may leave it out. ``holds``: conditions looked at again right before `run`; an approval rests on them.
     ``again``: values of answers that decide nothing yet (an edit): `ask` is asked once more, with the answer at hand.
     ``costly_to_undo`` and ``irreversible`` steps need a second person (`bot.domain.approval.default_policy`). ``causes``:
-    why it usually fails, for people, where no failure has been seen yet.
+    why it usually fails, for people, where no failure has been seen yet. ``changes_live``, and whatever is costly to undo, is
+    done under the environment's lock alone (`bot.domain.phases`).
     """
 
     id: ClassVar[str]
@@ -162,6 +170,7 @@ class Step(Protocol):
     skip: ClassVar[Literal["never", "approver", "releaser"]]
     costly_to_undo: ClassVar[bool]
     irreversible: ClassVar[bool]
+    changes_live: ClassVar[bool]
     causes: ClassVar[tuple[str, ...]]
     holds: ClassVar[tuple[Condition, ...]]
     again: ClassVar[frozenset[str]]
@@ -200,6 +209,7 @@ class BaseStep:
     on_interrupt: ClassVar[Literal["rerun", "attach", "ask"]] = "ask"
     skip: ClassVar[Literal["never", "approver", "releaser"]] = "never"
     costly_to_undo: ClassVar[bool] = False
+    changes_live: ClassVar[bool] = False
     irreversible: ClassVar[bool] = False
     causes: ClassVar[tuple[str, ...]] = ()
     holds: ClassVar[tuple[Condition, ...]] = ()

@@ -43,7 +43,10 @@ class Base(DeclarativeBase):
 
 
 class ReleaseRow(Base):
-    """One release. ``fence`` rises with every claim: a runner that holds an older one writes nothing more."""
+    """One release. ``fence`` rises with every claim: a runner that holds an older one writes nothing more.
+
+    ``waits``: why it does not have the environment's lock, which its next step needs.
+    """
 
     __tablename__ = "releases"
 
@@ -59,6 +62,7 @@ class ReleaseRow(Base):
     finished_at: Mapped[datetime | None]
     note: Mapped[str] = mapped_column(Text, default="")
     debts: Mapped[list[Any]] = mapped_column(default=list)
+    waits: Mapped[str] = mapped_column(Text, default="")
     channel: Mapped[str] = mapped_column(String(64), default="")
     thread: Mapped[str] = mapped_column(String(64), default="")
     lease_owner: Mapped[str] = mapped_column(String(64), default="")

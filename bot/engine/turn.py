@@ -16,6 +16,7 @@ from bot.domain.release import Choice, DecisionKind, Question, ReleaseState, Ste
 from bot.engine import failpoints
 from bot.engine.gate import Gate
 from bot.engine.guard import guarded
+from bot.engine.phases import Waits
 from bot.engine.records import Book, LeaseLost, Situation
 from bot.engine.step import Done, NotDone, Partial, Running, StepContext, Unknown
 from bot.engine.store import StoreUnavailable
@@ -64,8 +65,13 @@ class Turn:
         """Bring the step further by one turn; a failure stops the release."""
         step = self._step
         retry = self._row.state in (StepState.FAILED, StepState.ERROR)
-        if not await self._book.begin(self._key, retry=retry, plan=self._now.plan):
-            return  # somebody paused, skipped or aborted it this moment, or changed the plan
+        try:
+            if not await self._book.begin(self._key, retry=retry, plan=self._now.plan):
+                return  # somebody paused, skipped or aborted it this moment, or changed the plan
+        except Waits as waiting:
+            await self._book.await_lock(self._key, waiting)
+            await self._bell.wait(at_most=self._pace.look)
+            return
         failpoints.begin(self._key)
         if step is None:
             planned = self._now.plan.step(self._key)
@@ -98,6 +104,7 @@ class Turn:
             report=report,
             started_at=now.created_at,
             measured=self._book.measured,
+            since=self._book.went_live,
             typed=now.typed,
         )
 

@@ -10,6 +10,7 @@ import structlog
 from sqlalchemy import select
 
 from bot.domain.errors import ReleaseError
+from bot.domain.phases import marked, needs_lock
 from bot.domain.release import ReleaseState, StepState, move_release
 from bot.domain.vigil import Outage, of_programs, of_site, watched_now
 from bot.engine.codec import plan_in
@@ -82,12 +83,14 @@ class Vigil:
         )
         plan, over = plan_in(row.plan), (StepState.DONE, StepState.SKIPPED)
         current = next((one for one in await step_rows(session, row.number) if one.state not in over), None)
+        beside = current is not None and marked(plan) and not needs_lock(plan, current.key)
         return of_site(
             outage,
             state=ReleaseState(row.state),
             step=plan.step(current.key).step if current else "",
             warn_after=self._environment.warn_after_down,
             pause_after=self._environment.pause_after_down,
+            beside=beside,
         )
 
     async def _proved(self, session: AsyncSession, row: ReleaseRow) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from bot.domain.queue import Ended, Waiting, demand_turn
 from bot.engine.schedule_tables import LockWaitRow
@@ -32,6 +33,24 @@ async def took(session: AsyncSession, environment: str, *, person: str, now: dat
     for one in await waiting(session, environment):
         if one.person == person:
             await end(session, one.id, Ended.TAKEN, now=now)
+
+
+async def join(
+    session: AsyncSession, environment: str, *, person: str, now: datetime, release: int | None = None
+) -> bool:
+    """Stand at the end of the line; False for who stands there already. ``release``: it waits, under its starter's name."""
+    values = {"environment": environment, "person": person, "asked_at": now, "ended": "", "shown": "", "release": release}
+    insert: Any = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
+    new = insert(LockWaitRow).values(**values, open_key=f"{environment}:{person}")
+    made: Any = await session.execute(new.on_conflict_do_nothing(index_elements=["open_key"]))
+    return bool(made.rowcount)
+
+
+async def leave(session: AsyncSession, release: int, *, now: datetime) -> None:
+    """A release waits no longer."""
+    query = select(LockWaitRow.id).where(LockWaitRow.release == release, LockWaitRow.ended == Ended.NOT)
+    for number in (await session.scalars(query)).all():
+        await end(session, number, Ended.LEFT, now=now)
 
 
 async def end(session: AsyncSession, number: int, how: Ended, *, now: datetime) -> bool:

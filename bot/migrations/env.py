@@ -6,6 +6,7 @@ from alembic import context
 
 import bot.engine.asking_tables  # its tables belong to the metadata, as the next ones
 import bot.engine.edit_tables
+import bot.engine.job_tables
 import bot.engine.schedule_tables  # noqa: F401  # as above
 from bot.engine.tables import Base
 from bot.slack.tables import metadata

@@ -42,6 +42,7 @@ class Deploy(BaseStep):
 
     id: ClassVar[str] = "deploy"
     title: ClassVar[str] = "Ansible web deployment"
+    changes_live: ClassVar[bool] = True
     by_hand: ClassVar[str] = (
         "Run the playbook on the control host, in tmux, with host keys checked; nobody else may deploy meanwhile."
     )

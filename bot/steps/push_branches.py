@@ -25,6 +25,7 @@ class PushBranches(BaseStep):
 
     id: ClassVar[str] = "push_branches"
     title: ClassVar[str] = "Release fast-forwarded to the pinned commit"
+    changes_live: ClassVar[bool] = True
     by_hand: ClassVar[str] = "Fast-forward release to the commit, never by force; then look at it on GitHub."
     on_interrupt: ClassVar[Literal["rerun", "attach", "ask"]] = "rerun"
     causes: ClassVar[tuple[str, ...]] = (

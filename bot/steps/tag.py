@@ -23,6 +23,7 @@ class Tag(BaseStep):
 
     id: ClassVar[str] = "tag"
     title: ClassVar[str] = "Annotated tag pushed"
+    changes_live: ClassVar[bool] = True
     by_hand: ClassVar[str] = "Tag the commit with the notes as message, and push the tag."
     causes: ClassVar[tuple[str, ...]] = (
         "the version is taken by a tag of somebody else: abort and start with the next version",
