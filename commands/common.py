@@ -53,7 +53,7 @@ def is_release(word: str) -> bool:
 async def the_release(ctx: CommandContext, words: tuple[str, ...]) -> tuple[ReleaseView, tuple[str, ...]]:
     """Find the release that is meant: by its id, by the thread, or as the one that runs; and the words that are left.
 
-    Raises `Conflict` when nothing runs, `WrongUse` for an id that is not known.
+    Raises `Conflict` when nothing runs, `WrongUse` for an id that is not known, or where it may be one of two.
     """
     desk = ctx.office.desk
     if words and _RELEASE.fullmatch(words[0]):
@@ -62,6 +62,12 @@ async def the_release(ctx: CommandContext, words: tuple[str, ...]) -> tuple[Rele
     running = await desk.active()
     here = [one for one in running if ctx.thread and one.thread == ctx.thread]
     there = here or [one for one in running if one.environment == environment]
+    if len(there) > 1 and not here:
+        names = " and ".join(f"{one.id} ({one.plan.version})" for one in there)
+        raise WrongUse(
+            f"{names} are being released to {environment}; nothing was done.",
+            hint="say which: by its id, or in its thread",
+        )
     if not there:
         raise Conflict(f"Nothing is being released to {environment}; nothing was done.", hint="/release review")
     return there[0], rest

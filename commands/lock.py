@@ -56,7 +56,8 @@ async def press(ctx: CommandContext, click: Click) -> None:
 
 async def _show(ctx: CommandContext, environment: str) -> None:
     held, line = await ctx.office.desk.lock_of(environment), await ctx.office.queue.line(environment)
-    await answer(ctx, views.shown(environment, held, line, ctx.person.slack))
+    here = [one for one in await ctx.office.desk.active() if one.environment == environment]
+    await answer(ctx, views.shown(environment, held, line, ctx.person.slack, releases=here))
 
 
 async def _wait(ctx: CommandContext, environment: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
+from bot.domain.phases import Phase
 from bot.domain.rehearsal import demand_rehearsable
 from bot.slack.router import Click, Command, CommandContext, options
 from bot.views import lists
@@ -31,7 +32,7 @@ async def rehearse(ctx: CommandContext, args: tuple[str, ...]) -> None:
     request, words = wanted(ctx, options(args, switches=SWITCHES, values=VALUES))
     no_more(words, USAGE)
     for one in await ctx.office.desk.active():
-        if one.environment == request.environment:
+        if one.environment == request.environment and one.phase in {Phase.WHOLE, Phase.LOCKED}:
             await _rehearse_release(ctx, one)
             return
     prepared = await prepare(ctx, request)

@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from bot.domain.errors import Conflict, ReleaseError, WrongUse
+from bot.domain.phases import Phase
+from bot.domain.release import FINISHED
 from bot.slack.router import Command, CommandContext, Form, options
 from bot.views import ids, lists, plan
 from bot.views import rollback as view
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from bot.domain.report import PreparedPlan
 
 USAGE = "rollback [RELEASE] [--drain]"
+_LOOKED_AT = 5
 CHANGED = "What would be rolled back has changed since you saw the plan, so nothing was started. → /release rollback"
 
 
@@ -100,11 +103,13 @@ async def _meant(ctx: CommandContext, words: tuple[str, ...], option: str) -> Re
         return found
     environment, rest = environment_first(ctx, words, option)
     no_more(rest, USAGE)
-    for one in await desk.active():
-        if one.environment == environment or (ctx.thread and one.thread == ctx.thread):
+    active = [one for one in await desk.active() if one.environment == environment]
+    for one in [*(one for one in active if ctx.thread and one.thread == ctx.thread), *active]:
+        if one.phase is not Phase.BEFORE:  # what has not changed anything live has nothing to go back from
             return _checked(one)
-    for one in await desk.history(environment, limit=1):
-        return _checked(one)
+    for one in await desk.history(environment, limit=_LOOKED_AT):
+        if one.phase is not Phase.BEFORE or one.state in FINISHED:
+            return _checked(one)
     raise WrongUse(f"Nothing was released to {environment} yet; nothing was done.", hint="/release history")
 
 

@@ -13,10 +13,12 @@ async def status(ctx: CommandContext, args: tuple[str, ...]) -> None:
     environment, words = environment_first(ctx, given.words, given.values.get("env", ""))
     no_more(words, "status [ENVIRONMENT]")
     desk = ctx.office.desk
-    release = next((one for one in await desk.active() if one.environment == environment), None)
+    here = [one for one in await desk.active() if one.environment == environment]
     line, later = await ctx.office.queue.line(environment), await ctx.office.schedule.open_ones(environment)
     held = await desk.lock_of(environment)
-    await answer(ctx, lists.status(environment, release, held, line=line, scheduled=later))
+    here.sort(key=lambda one: held is None or one.id != held.release)  # the one that has the lock comes first
+    first, others = (here[0] if here else None), here[1:]
+    await answer(ctx, lists.status(environment, first, held, line=line, scheduled=later, others=others))
 
 
 COMMAND = Command(

@@ -252,7 +252,7 @@ def schema(registry: Mapping[str, Step]) -> dict[str, object]:
             "name": {"type": "string", "pattern": f"^{_NAME.pattern}$"},
             "title": text,
             "description": text,
-            **dict.fromkeys(LOCK_KEYS, {"type": "string", "pattern": f"^{_NAME.pattern}$"}),
+            **{key: {"type": "string", "pattern": f"^{_NAME.pattern}$"} for key in LOCK_KEYS},
             "steps": {"type": "array", "minItems": 1, "items": {"oneOf": [*steps, by_hand]}},
         },
         "required": ["name", "title", "steps"],

@@ -168,7 +168,11 @@ def _unlocked(checklist: Checklist, catalogue: Mapping[str, StepFacts]) -> Itera
     for item in checklist.items:
         facts = catalogue.get(item.step)
         if facts and facts.changes_live and item.key in free:
-            yield item.line, item.key, "it changes what is live, so it must lie within the lock (locked_from, locked_until)."
+            yield (
+                item.line,
+                item.key,
+                "it changes what is live, so it must lie within the lock (locked_from, locked_until).",
+            )
 
 
 def suggestion(word: str, known: Mapping[str, object] | frozenset[str] | tuple[str, ...]) -> str:

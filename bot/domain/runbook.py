@@ -67,6 +67,9 @@ def _head(plan: Plan, standing: str) -> Iterator[str]:
         *([f"only {' and '.join(plan.tags)}"] if plan.tags else []),
     ]
     yield f"- strategy: {', '.join(words)}"
+    if plan.locked_from or plan.locked_until:
+        first, last = plan.locked_from or "its first step", plan.locked_until or "its last step"
+        yield f"- lock of {plan.environment}: from {first} until {last}; nobody else releases in between"
     if standing:
         yield f"- release: {standing}"
     for number, one in enumerate(plan.edits, start=1):

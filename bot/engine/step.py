@@ -135,7 +135,9 @@ class StepContext:
     report: Callable[[str, Mapping[str, object]], Awaitable[None]]  # progress: a sentence, and facts for the narrator
     started_at: datetime | None = None  # when the release was confirmed; effects from before it are not its own
     measured: Callable[[], Awaitable[Measured | None]] = nothing_measured
-    since: Callable[[], Awaitable[Sequence[WentLive]]] = nothing_went_live  # proved live here since `started_at`, by others
+    since: Callable[[], Awaitable[Sequence[WentLive]]] = (
+        nothing_went_live  # proved live here since `started_at`, by others
+    )
     typed: Mapping[str, object] = field(
         default_factory=dict
     )  # what people last sent in this step's forms, at any attempt

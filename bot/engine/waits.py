@@ -39,7 +39,14 @@ async def join(
     session: AsyncSession, environment: str, *, person: str, now: datetime, release: int | None = None
 ) -> bool:
     """Stand at the end of the line; False for who stands there already. ``release``: it waits, under its starter's name."""
-    values = {"environment": environment, "person": person, "asked_at": now, "ended": "", "shown": "", "release": release}
+    values = {
+        "environment": environment,
+        "person": person,
+        "asked_at": now,
+        "ended": "",
+        "shown": "",
+        "release": release,
+    }
     insert: Any = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
     new = insert(LockWaitRow).values(**values, open_key=f"{environment}:{person}")
     made: Any = await session.execute(new.on_conflict_do_nothing(index_elements=["open_key"]))

@@ -5,7 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from bot.domain.phases import Phase
 from bot.views import kit
+from bot.views.locks import holder_told
 from bot.views.question import people_in, standing_line
 from bot.views.text import escape, link, mention, told, when
 
@@ -27,7 +29,8 @@ def reminder(release: ReleaseView, opened: OpenQuestion, must_act: Sequence[str]
 def standing(release: ReleaseView, *, since: str) -> kit.Message:
     """Remind whoever started a release that it stands still; ``since`` is ISO."""
     waits = f"{release.state} since {when(datetime.fromisoformat(since))}"
-    text = f"{mention(release.started_by)} {escape(_name(release))} is {waits}, and keeps the environment."
+    kept = ", and keeps the environment" if release.phase in {Phase.WHOLE, Phase.LOCKED} else ""
+    text = f"{mention(release.started_by)} {escape(_name(release))} is {waits}{kept}."
     tail = "What may be done is on the release’s first message: go on, roll back or abort."
     return kit.message(text, [kit.section(f"*{text}*\n{tail}")])
 
@@ -56,7 +59,25 @@ def trouble(release: ReleaseView, *, why: str) -> kit.Message:
 def warning(release: ReleaseView, *, why: str) -> kit.Message:
     """Say that the site has been away for long in a deploy, which goes on."""
     text = f"{mention(release.started_by)} {escape(_name(release))}: {escape(why, 600)}"
-    return kit.message(text, [kit.section(f"{text}\nA deploy is at work, so it is not paused.")])
+    beside = release.phase in {Phase.BEFORE, Phase.AFTER}
+    why_not = "It works beside the lock" if beside else "A deploy is at work"
+    return kit.message(text, [kit.section(f"{text}\n{why_not}, so it is not paused.")])
+
+
+def awaits_lock(release: ReleaseView, *, why: str) -> kit.Message:
+    """Say that a release waits for its environment's lock, and for whom."""
+    text = f"{escape(_name(release))} waits for the lock of {escape(release.environment, 60)}: {holder_told(why)}"
+    return kit.message(
+        text, [kit.section(f"{text}\nIt goes on by itself when its turn comes; nobody need press anything.")]
+    )
+
+
+def lock_moved(release: ReleaseView, *, taken: bool) -> kit.Message:
+    """Say that a release took its environment's lock, or has given it back while it goes on."""
+    place = escape(release.environment, 60)
+    what = f"has the lock of {place} now" if taken else f"has given the lock of {place} back, and goes on beside it"
+    text = f"{escape(_name(release))} {what}."
+    return kit.message(text, [kit.section(text)])
 
 
 def changed(release: ReleaseView, *, by: str, said: str, version: object) -> kit.Message:

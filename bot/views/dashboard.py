@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from bot.domain.release import FINISHED, DecisionKind, ReleaseState, StepState
 from bot.domain.rollback import offered
 from bot.views import ids, kit, question
+from bot.views.locks import phase_line
 from bot.views.plan import changes_line, facts_line, override_line
 from bot.views.states import RELEASE, STEP
 from bot.views.text import clock, code, count, duration, escape, mention, shorten, told, when
@@ -73,6 +74,8 @@ def _at_work(release: ReleaseView) -> str:
     if release.current is None:
         return "The last step has ended."
     name = escape(release.current.title)
+    if release.waits and release.state is ReleaseState.RUNNING:
+        return f"Waits for the lock of {escape(release.environment, 60)} before: {name}. It goes on by itself."
     if release.state is ReleaseState.PAUSED:
         return f"Nothing runs. Resume goes on with: {name}."
     return f"{'Stopped at' if release.state is ReleaseState.STOPPED else 'Now'}: {name}."
@@ -191,6 +194,8 @@ def _summary(release: ReleaseView) -> Iterator[str]:
         following = release.steps[release.steps.index(current) + 1 :]
         if following:
             yield f"Next: {escape(following[0].title, 120)}"
+    if line := phase_line(release):
+        yield line
     yield facts_line(release.plan)
     if line := override_line(release.plan):
         yield line

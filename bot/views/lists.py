@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from bot.domain.release import ReleaseState
 from bot.views import kit, schedule
 from bot.views.dashboard import headline, note, title
-from bot.views.locks import queue_lines
+from bot.views.locks import phase_line, queue_lines
 from bot.views.plan import changes_line, override_line
 from bot.views.states import RELEASE, STEP
 from bot.views.text import by_hand, code, count, duration, escape, listing, mention, when
@@ -32,16 +32,21 @@ def status(
     *,
     line: Sequence[Waiting] = (),
     scheduled: Sequence[Scheduled] = (),
+    others: Sequence[ReleaseView] = (),
 ) -> kit.Message:
-    """Say what runs in an environment, who holds it, and where to look; one step's commands are shown in full."""
-    held = [*_lock_line(lock), *queue_lines(line), *_later(scheduled)]
+    """Say what runs in an environment, who holds it, and where to look; one step's commands are shown in full.
+
+    ``others``: further releases that are open there, beside the lock.
+    """
+    held = [*_others(others), *_lock_line(lock), *queue_lines(line), *_later(scheduled)]
     if release is None:
         text = f"Nothing is being released to {escape(environment)}."
         tail = f"See what would ship: {code('/release review')}. What was released: {code('/release history')}."
         return kit.message(text, [kit.section(f"*{text}*\n{tail}"), *held])
     head = f"*{escape(title(release))}*"
     where = f"\n<{permalink}|Open the dashboard>" if permalink.startswith("http") else ""
-    blocks: list[Block] = [kit.section(f"{head}\n{headline(release)}{where}"), *_current(release), *held]
+    phase = f"\n{line_of_lock}" if (line_of_lock := phase_line(release)) else ""
+    blocks: list[Block] = [kit.section(f"{head}\n{headline(release)}{phase}{where}"), *_current(release), *held]
     return kit.message(f"{escape(title(release))}. {headline(release)}", blocks)
 
 
@@ -169,6 +174,13 @@ def _past(release: ReleaseView) -> str:
         f"*{escape(plan.version)}*{extra} {RELEASE[release.state]} · {when(release.created_at)}{took}{down} · "
         f"{mention(release.started_by)} · {code(release.id)}{why}{override}{changed}"
     )
+
+
+def _others(releases: Sequence[ReleaseView]) -> list[Block]:
+    return [
+        kit.section("\n".join([f"*{escape(title(one))}* ({code(one.id)})", headline(one), phase_line(one)]).rstrip())
+        for one in releases
+    ]
 
 
 def _later(scheduled: Sequence[Scheduled]) -> list[Block]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import re
+from typing import TYPE_CHECKING, Any, assert_never
 
+from bot.domain.phases import Phase
 from bot.domain.queue import Ended
+from bot.domain.release import FINISHED
 from bot.views import ids, kit
-from bot.views.text import clock, code, escape, mention, when
+from bot.views.text import clock, code, escape, mention, told, when
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,7 +18,7 @@ if TYPE_CHECKING:
     from slack_sdk.models.blocks import Block
 
     from bot.domain.queue import Waiting
-    from bot.domain.readmodel import LockView
+    from bot.domain.readmodel import LockView, ReleaseView
 
 _SHOWN = 10
 REASON = "waited for it"  # of a lock that was taken when it became free
@@ -31,8 +34,49 @@ def wait_button(environment: str) -> list[Block]:
     return kit.actions("lock", [kit.button("Tell me when free", ids.LOCK_WAIT, {"environment": environment})])
 
 
-def shown(environment: str, lock: LockView | None, line: Sequence[Waiting], viewer: str) -> kit.Message:
-    """Say who has an environment, why, since when, and who waits; who neither has it nor waits may join."""
+def phase_line(release: ReleaseView) -> str:
+    """Say whether a release needs its environment's lock at the moment; empty for one that has it all the time, or is over."""
+    place, plan = escape(release.environment, 60), release.plan
+    if release.state in FINISHED or release.phase is Phase.WHOLE:
+        return ""
+    if release.waits:
+        return f"*Lock:* waits for {place}: {holder_told(release.waits)}"
+    match release.phase:
+        case Phase.BEFORE:
+            first = escape(plan.step(plan.locked_from).title, 120)
+            return f"*Lock:* not needed yet, so others may release to {place}; taken at “{first}”."
+        case Phase.LOCKED:
+            until = f" until “{escape(plan.step(plan.locked_until).title, 120)}” is proved" if plan.locked_until else ""
+            return f"*Lock:* {place} is this release’s{until or ' until its end'}."
+        case Phase.AFTER:
+            return f"*Lock:* given back; others may release to {place}."
+        case _:
+            assert_never(release.phase)
+
+
+def holder_told(why: str) -> str:
+    """Show the engine's sentence about who has an environment: who that is is mentioned, whoever the reason names is not."""
+    return told(why, re.findall(r"<@([UW][A-Z0-9]+)>", why)[:1], 500)
+
+
+def beside(releases: Sequence[ReleaseView]) -> list[Block]:
+    """List the releases that have marks for the lock, and how each stands with it."""
+    rows = [f"{code(one.id)} {escape(one.plan.version, 60)} – {line}" for one in releases if (line := phase_line(one))]
+    return [kit.context("\n".join(rows[:_SHOWN]))] if rows else []
+
+
+def shown(
+    environment: str,
+    lock: LockView | None,
+    line: Sequence[Waiting],
+    viewer: str,
+    *,
+    releases: Sequence[ReleaseView] = (),
+) -> kit.Message:
+    """Say who has an environment, why, since when, and who waits; who neither has it nor waits may join.
+
+    ``releases``: those that are open there; those that work beside the lock are named.
+    """
     if lock is None:
         text = f"{escape(environment, 60)} is free."
         rows = [] if line else [f"To lock it: {code(f'/release lock {environment} REASON')}"]
@@ -43,6 +87,7 @@ def shown(environment: str, lock: LockView | None, line: Sequence[Waiting], view
     mine_to_wait = mine is None and (bool(line) if lock is None else lock.owner != viewer or bool(lock.release))
     blocks = [
         kit.section("\n".join([f"*{text}*", *rows])),
+        *beside(releases),
         *queue_lines(line),
         *(_leave_button(mine) if mine else wait_button(environment) if mine_to_wait else []),
     ]

@@ -173,9 +173,19 @@ def _facts(plan: Plan) -> Iterator[str]:
         yield "*Hotfix:* taken from the release branch; master is not touched, and the merge back stays a loose end."
     if plan.partial:
         yield f"*Partial:* only {listing(code(tag) for tag in plan.tags)} is deployed, and recorded as such."
+    if plan.locked_from or plan.locked_until:
+        yield f"*Lock of {escape(plan.environment, 60)}:* {_locked(plan)}"
     costly = next((step for step in plan.steps if step.costly_to_undo), None)
     if costly:
         yield f"*Costly to undo from:* {escape(costly.title)}. Until then, aborting leaves the site as it is."
+
+
+def _locked(plan: Plan) -> str:
+    first = f"taken at “{escape(plan.step(plan.locked_from).title)}”" if plan.locked_from else "taken at the start"
+    last = (
+        f"given back after “{escape(plan.step(plan.locked_until).title)}”" if plan.locked_until else "kept to the end"
+    )
+    return f"{first}, {last}. Others may release while it is not taken; then what is left is looked at again."
 
 
 def _versions(prepared: PreparedPlan) -> Iterator[str]:
