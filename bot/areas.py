@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bot.checklists import available
 from bot.domain.approval import ApprovalRules
 from bot.domain.errors import ReleaseError
+from bot.engine.following import Workshop
 from bot.engine.office_service import Area as OfficeArea
 from bot.engine.step import StepEnvironment
 from bot.ports import Ports
@@ -61,6 +62,7 @@ async def area_of(
     web = SshHost(f"{name}-web", environment.web, clock)
     for host in (control, web):
         stack.push_async_callback(_closed, host)
+    web_jobs = TmuxJobs(web, environment.web, clock)
     ports = Ports(
         clock=clock,
         repository=GitRepository(settings.repository),
@@ -73,8 +75,23 @@ async def area_of(
         announcements=announcements,
         authors=authors,
         pipelines=CircleCi(settings) if settings.circleci.token.get_secret_value() else None,
+        web_jobs=web_jobs,
+        **search_ports(environment, web, web_jobs, clock),
     )
     return step_environment(name, environment), ports
+
+
+def search_ports(
+    _environment: EnvironmentSettings, _web: SshHost, _web_jobs: TmuxJobs, _clock: Clock
+) -> dict[str, Any]:
+    """Return the ports to the search indices, METASPACE's database and reindexing, by their names in `Ports`; none yet."""
+    return {}
+
+
+def workshop(environment: EnvironmentSettings, ports: Ports) -> Workshop:
+    """Return an environment's servers by name, as far as jobs on them are followed."""
+    hosts = {"control": ports.control_jobs, **({"web": ports.web_jobs} if ports.web_jobs else {})}
+    return Workshop(hosts, ports.reindexing, environment.reindexing.most_workers)
 
 
 def step_environment(name: str, settings: EnvironmentSettings) -> StepEnvironment:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import time, timedelta
 from typing import TYPE_CHECKING
 
-from bot.areas import area_of, office_area
+from bot.areas import area_of, office_area, workshop
 from bot.checklists import catalogue
 from bot.domain.asking import Reminding
 from bot.domain.reminding import Pace, Quiet
@@ -14,7 +14,9 @@ from bot.engine.author_desk import AuthorDesk
 from bot.engine.authors import Authors
 from bot.engine.desk import Desk
 from bot.engine.exports import Exports
+from bot.engine.following import Following
 from bot.engine.freezes import Freezes
+from bot.engine.job_office import JobOffice
 from bot.engine.lock_queue import LockQueue
 from bot.engine.narrator import Narrator
 from bot.engine.office_service import OfficeService
@@ -102,6 +104,7 @@ async def engine_of(ground: Ground, router: Router, directory: Directory, stack:
         clock=clock,
         queue=LockQueue(store, ground.outbox, clock, timedelta(seconds=settings.locks.claim)),
         reminders=_reminders(ground),
+        jobs=JobOffice(_following(ground, ports, desk.bell)),
     )
     office.schedule = _schedule(ground, desk, office)
     lease = settings.engine.lease
@@ -111,6 +114,7 @@ async def engine_of(ground: Ground, router: Router, directory: Directory, stack:
     if store.sqlite:  # the lock file says that no other process drives
         await ledger.free_all()
         await office.exports.free_all()
+        await office.jobs.following.free_all()
     return Engine(
         desk=desk,
         runner=Runner(ledger, registry=registry, areas=driven, clock=clock, bell=desk.bell, lease=lease),
@@ -184,6 +188,12 @@ def _exports(ground: Ground, desk: Desk, driven: Mapping[str, Area], registry: M
     )
 
 
+def _following(ground: Ground, ports: Mapping[str, Ports], bell: Bell) -> Following:
+    environments = ground.settings.environments
+    workshops = {name: workshop(environments[name], of_area) for name, of_area in ports.items()}
+    return Following(ground.store, ground.outbox, ground.clock, bell, workshops)
+
+
 def _schedule(ground: Ground, desk: Desk, office: OfficeService) -> Schedule:
     wanted = ground.settings.schedule
     return Schedule(
@@ -213,6 +223,7 @@ def _chores(settings: Settings, office: OfficeService) -> list[Chore]:
         Chore("reminders", REMINDERS, office.authors.remind),
         Chore("waiting", REMINDERS, office.reminders.turn),
         Chore("queue", SOON, office.queue.turn),
+        Chore("jobs", SOON, office.jobs.following.turn),
         Chore("schedule", SOON, office.schedule.turn),
         Chore("rehearsals", REHEARSALS, office.rehearsals.look_after),
         Chore("issues", settings.repository.issue_poll / 2, office.exports.turn),

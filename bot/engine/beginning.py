@@ -10,7 +10,7 @@ from bot.domain.errors import Conflict, WrongUse
 from bot.domain.phases import begins_unlocked
 from bot.domain.release import FINISHED, Answer, Choice, DecisionKind, Question, ReleaseState, StepState, move_release
 from bot.domain.rollback import OFFERED, confirms, touched_live
-from bot.engine import locks
+from bot.engine import followed, locks
 from bot.engine.answers import decision, new_question_id
 from bot.engine.codec import answer_out, plan_in, plan_out, question_out
 from bot.engine.controls import close_questions
@@ -79,6 +79,7 @@ async def take_over(
     new = await begin(session, plan, checklist=checklist, by=by, channel=channel, now=now, source=source, form=form)
     new.rolls_back = old.number
     new.debts, old.debts = list(old.debts), []
+    await followed.hand_on(session, old.number, new.number)
     lock = await session.get(LockRow, old.environment, with_for_update=True)
     if lock is not None and lock.release == old.number:
         lock.release, lock.reason = new.number, f"rollback of {name_of(old.number)} to {plan.version}"

@@ -88,6 +88,7 @@ class OfficeService:
     rehearsals: Any = None  # `bot.engine.rehearsing.Rehearsals`, for commands
     plans: Any = None  # `bot.engine.plans.Plans`, for commands
     exports: Any = None  # `bot.engine.exports.Exports`, for commands
+    jobs: Any = None  # `bot.engine.job_office.JobOffice`, for commands
     _drafting: Drafting = field(default_factory=Drafting)
     reviews: Reviews = field(default_factory=Reviews)
 

@@ -11,7 +11,7 @@ from sqlalchemy import or_, select, update
 
 from bot.domain.causes import likely
 from bot.domain.release import RELEASE_MOVES, STEP_MOVES, ReleaseState, StepState, move_release, move_step
-from bot.engine import audit, locks, phases
+from bot.engine import audit, followed, locks, phases
 from bot.engine.approvals import asked_approval
 from bot.engine.asked import last_question, typed
 from bot.engine.asking import Asking, step_row
@@ -313,6 +313,7 @@ class Book(Asking):
             step = await step_row(session, self.number, key)
             step.progress = text
             note_debts(row, facts)
+            await followed.note(session, row, key, facts, now=self.now())
             await self._ledger.append(session, row.number, "step.progress", step=key, data={"text": text, **facts})
 
     async def done(self, key: str, evidence: Evidence) -> None:
@@ -320,6 +321,7 @@ class Book(Asking):
         async with self.writing() as (session, row):
             step = await step_row(session, self.number, key)
             conclude(row, step, evidence, at=self.now())
+            await followed.note(session, row, key, evidence.facts, now=self.now())
             answered = await last_question(session, self.number, step)
             said = answer_in(answered.answer) if answered else None
             approved = await asked_approval(session, self.number, step)

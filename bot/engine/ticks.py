@@ -16,7 +16,7 @@ import structlog
 from bot.domain.errors import Refused, ReleaseError
 from bot.domain.plan import StepKind
 from bot.domain.release import FINISHED, ReleaseState, StepState, move_release, move_step
-from bot.engine import audit
+from bot.engine import audit, followed
 from bot.engine.asked import last_question, typed
 from bot.engine.asking import step_row
 from bot.engine.codec import answer_in, plan_in
@@ -149,6 +149,7 @@ class Ticks:
                 mine.state, mine.attempt = move_step(StepState(mine.state), StepState.RUNNING), mine.attempt or 1
             mine.started_at = mine.started_at or now
             conclude(row, mine, proof, at=now)
+            await followed.note(session, row, step.key, proof.facts, now=now)
             await close_questions(session, number, at=now, step=step.key)
             data = {"summary": proof.summary, "issue": issue}
             await audit.append(session, release=number, kind="step.done", at=now, step=step.key, data=data)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import b64decode, b64encode
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -40,11 +41,26 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """A file that goes with a message. ``content`` is its text."""
+    """A file that goes with a message. ``content`` is its text, or with ``base64`` its bytes in that form.
+
+    ``alt`` says what a picture shows, for who does not see it.
+    """
 
     filename: str
     content: str
     title: str = ""
+    base64: bool = False
+    alt: str = ""
+
+    @property
+    def data(self) -> bytes:
+        """What is uploaded; Slack takes no empty file."""
+        return b64decode(self.content) if self.base64 else self.content.encode() or b"\n"
+
+    @classmethod
+    def picture(cls, filename: str, data: bytes, *, title: str, alt: str) -> Attachment:
+        """Return a picture as a file."""
+        return cls(filename, b64encode(data).decode(), title, base64=True, alt=alt)
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,5 +61,9 @@ class Office(ReleaseOffice, Protocol):
         """Plans as issues on GitHub (`bot.engine.exports.Exports`)."""
 
     @property
+    def jobs(self) -> Any:
+        """Jobs that go on on servers (`bot.engine.job_office.JobOffice`)."""
+
+    @property
     def commands(self) -> Sequence[Any]:
         """Every command there is (`bot.slack.router.Command`), for help."""

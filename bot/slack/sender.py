@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _log = structlog.get_logger()
 _SKEW = timedelta(minutes=5)  # how far Slack's clock and ours may be apart
 _PAGE, _PAGES = 200, 25
+_ALT = 1000  # characters of a picture's description
 _OK = 200
 
 
@@ -113,10 +114,11 @@ class Sender:
                 await self._upload(row, file, name, thread)
 
     async def _upload(self, row: Row, file: Attachment, name: str, thread: str) -> None:
-        content = file.content.encode() or b"\n"
+        content = file.data
+        described = {"alt_txt": file.alt[:_ALT]} if file.alt else {}
         permit.demand(outliving=DEADLINE)
         with told("upload a file"):
-            slot = await self._client.files_getUploadURLExternal(filename=name, length=len(content))
+            slot = await self._client.files_getUploadURLExternal(filename=name, length=len(content), **described)
             await self._send(str(slot["upload_url"]), content)
             await self._client.files_completeUploadExternal(
                 files=[{"id": slot["file_id"], "title": file.title or file.filename}],

@@ -280,6 +280,7 @@ class Office:
     followed: list[tuple[str, tuple[str, str], bool]] = field(default_factory=list)
     plans: Plans = field(init=False)
     exports: Exports = field(default_factory=Exports)
+    jobs: Any = None
     rerun: Rerun = field(default_factory=lambda: Rerun(("commit",)))
 
     def __post_init__(self) -> None:

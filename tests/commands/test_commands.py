@@ -39,6 +39,12 @@ async def refused(world: World, text: str) -> ReleaseError:
     return caught.value
 
 
+async def attempt(world: World, text: str) -> str:
+    """Type it, and return what the newest form says."""
+    await world.type(text)
+    return json.dumps(world.voice.views[-1])
+
+
 # review
 
 
@@ -344,7 +350,15 @@ async def test_start_is_refused_while_a_release_runs_or_somebody_else_holds_the_
     world.desk.releases["R7"] = running()
     error = await refused(world, "start")
     assert "1.9.10 (R7) is being released to prod already" in error.message
-    assert not world.voice.views
+    assert "is being released to prod already" in json.dumps(world.voice.views[-1]), "in the form's place as well"
+    world.office.prepared = replace(
+        world.office.prepared, plan=replace(world.office.prepared.plan, locked_from="deploy", locked_until="deploy")
+    )
+    await world.type("start")
+    assert "Start the release" in json.dumps(world.voice.views[-1]), "what needs the lock later begins beside it"
+    assert "taken at" in json.dumps(world.voice.views[-1])
+    world.desk.releases["R7"] = running(plan=world.office.prepared.plan)
+    assert "R7 (1.9.10) prepares prod beside its lock already" in (await attempt(world, "start"))
 
 
 @pytest.mark.parametrize("text", ["start --version 1.9", "start now", "start --only", "start --env moon"])

@@ -33,6 +33,7 @@ KNOWN = (
     "in_place",
     "sm-api",
     *("from", "until", "because", "2h", "tomorrow", "F1", "2026-12-01", "18:00", "--at", "cancel", "postpone", "S1"),
+    *("log", "picture", "stop", "workers", "--lines", "r1-es_update-1"),
 )
 ACTIONS = (
     *(ids.RETRY, ids.SKIP, ids.ABORT, ids.PAUSE, ids.RESUME, ids.REVIEW_FINDINGS, ids.REVIEW_COMMITS, ids.REVIEW_START),
@@ -55,17 +56,19 @@ ACTIONS = (
         ids.SCHEDULE_POSTPONE,
         ids.SCHEDULE_PREVIEW,
         ids.REHEARSAL_STOP,
+        *(ids.JOB_LOG, ids.JOB_PICTURE, ids.JOB_STOP, ids.JOB_WORKERS),
     ),
     *(f"{ids.PEOPLE_WHO}x", f"{ids.PEOPLE_ELSE}x", ids.PLAN_EDIT),
 )
 CALLBACKS = (
     *(ids.PREVIEW_FORM, ids.SKIP_FORM, ids.ABORT_FORM, ids.ASK_FORM, ids.ROLL_BACK_FORM, ids.TAKE_OVER_FORM),
     *(f"{ids.QUESTION_FORM}{one}" for one in ids.FORMS),
+    *(ids.STOP_JOB_FORM, ids.WORKERS_FORM),
     *(ids.PLAN_CHOOSE, *(f"{ids.PLAN_FORM}{one}" for one in ids.EDITS)),
 )
 BLOCKS = (
     *(ids.VERSION, "notes", "task-0", "bug-0", "left-out-0", ids.REASON, ids.TYPED, ids.WHAT, ids.WHEN, ids.HOW),
-    *(ids.STEP, ids.BEFORE, ids.TITLE, ids.TEXT, ids.NOTE, ids.PERSON, ids.EVIDENCE),
+    *(ids.WORKERS, ids.STEP, ids.BEFORE, ids.TITLE, ids.TEXT, ids.NOTE, ids.PERSON, ids.EVIDENCE),
 )
 HOSTILE = (
     *("$(touch Zq7Fuzz)", "`Zq7Fuzz`", "; rm -rf Zq7Fuzz", "| Zq7Fuzz", "&& Zq7Fuzz", "\nZq7Fuzz\r\n", "> Zq7Fuzz"),
@@ -249,6 +252,8 @@ class Fuzz:
                 "environment": self._pick(("prod",)), "wait": self.random.randint(0, 9), "owner": "U01REL",
                 "since": self._pick(("2026-11-24T12:00:00+00:00",)), "key": self._pick(("", "lock-needed-x"), 0),
             }  # fmt: skip
+        if name.startswith("job"):
+            found = {"environment": self._pick(("prod",)), "job": self._pick(("r1-es_update-1",), 0.3)}
         if name.startswith("schedule"):
             found = {"scheduled": self.random.randint(0, 3)}
         if name.startswith("plan"):

@@ -44,6 +44,7 @@ from bot.engine.clock import SystemClock
 from bot.engine.desk import Desk
 from bot.engine.exports import Exports
 from bot.engine.freezes import Freezes
+from bot.engine.job_office import JobOffice
 from bot.engine.lock_queue import LockQueue
 from bot.engine.narrator import Narrator
 from bot.engine.office_service import Area as OfficeArea
@@ -66,6 +67,7 @@ from bot.slack.quick import open_intake
 from bot.slack.router import Router
 from bot.slack.sender import Sender
 from bot.slack.store import SqlMessages
+from tests.engine.jobhost import JOB, JobHost, following
 from tests.engine.rehearsing import Stage, rehearsals_on
 from tests.slack.conftest import CHANNEL, QUICK
 from tests.slack.fuzz import MARK, Case, Fuzz
@@ -245,6 +247,8 @@ async def whole_bot(slack: StrictSlack, folder: Path, log: io.StringIO) -> Async
         office.schedule = Schedule(
             store, desk, outbox, clock, office.plan, people.person, before=MINUTES, grace=MINUTES
         )
+        office.jobs = JobOffice(following(store, clock, desk.bell, JobHost(log=b"one\ntwo\n"), outbox))  # type: ignore[arg-type]
+        await office.jobs.follow(JOB, environment="prod", by="U01REL")
         stage = Stage(missing=Unavailable("This machine has no sandbox."))
         office.rehearsals = rehearsals_on(store, outbox, clock, stage=stage)
         ledger = Ledger(store, clock=clock, owner="fuzzed", lease=30, bell=desk.bell)
