@@ -242,10 +242,6 @@ class SshHost:
         if self._connection is not None:
             await self._drop(self._connection)
 
-    async def connection(self) -> asyncssh.SSHClientConnection:
-        """Return the kept connection, for what goes through it beside commands."""
-        return await self._connected()
-
     async def _connected(self) -> asyncssh.SSHClientConnection:
         async with self._connecting:
             if self._connection is None or self._connection.is_closed():
