@@ -16,11 +16,14 @@ from bot.ports import Ports
 from bot.steps.planner import Planner
 from integrations.ansible import AnsiblePlaybooks
 from integrations.circleci import CircleCi
+from integrations.elasticsearch import ElasticIndices
 from integrations.git import GitRepository
 from integrations.github import GitHub
 from integrations.jobs import TmuxJobs
 from integrations.metaspace import MetaspacePlatform
+from integrations.metaspace_db import MetaspaceDatabase
 from integrations.probe import SiteProbe
+from integrations.reindexing import ServerReindexing
 from integrations.server import WebServer
 from integrations.ssh import SshHost
 
@@ -76,16 +79,27 @@ async def area_of(
         authors=authors,
         pipelines=CircleCi(settings) if settings.circleci.token.get_secret_value() else None,
         web_jobs=web_jobs,
-        **search_ports(environment, web, web_jobs, clock),
+        **search_ports(environment, web, web_jobs, clock, stack),
     )
     return step_environment(name, environment), ports
 
 
 def search_ports(
-    _environment: EnvironmentSettings, _web: SshHost, _web_jobs: TmuxJobs, _clock: Clock
+    settings: EnvironmentSettings, web: SshHost, web_jobs: TmuxJobs, clock: Clock, stack: AsyncExitStack
 ) -> dict[str, Any]:
-    """Return the ports to the search indices, METASPACE's database and reindexing, by their names in `Ports`; none yet."""
-    return {}
+    """Return the ports to the search indices, METASPACE's database and reindexing, by their names in `Ports`.
+
+    There are none where the settings do not name both Elasticsearch and the database.
+    """
+    if settings.elasticsearch is None or settings.metaspace_database is None:
+        return {}
+    indices = ElasticIndices(web, settings.elasticsearch, clock)
+    stack.push_async_callback(_closed, indices)
+    return {
+        "indices": indices,
+        "datasets": MetaspaceDatabase(web, settings.metaspace_database),
+        "reindexing": ServerReindexing(web, web_jobs, settings, clock),
+    }
 
 
 def workshop(environment: EnvironmentSettings, ports: Ports) -> Workshop:
@@ -120,6 +134,6 @@ def step_environment(name: str, settings: EnvironmentSettings) -> StepEnvironmen
     )
 
 
-async def _closed(host: SshHost) -> None:
+async def _closed(host: SshHost | ElasticIndices) -> None:
     with contextlib.suppress(ReleaseError):
         await host.close()
