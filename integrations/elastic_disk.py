@@ -46,6 +46,10 @@ def kept_free(total: int, settings: Mapping[str, Any]) -> int:
     if amount is not None:
         return amount
     used = float(low.removesuffix("%")) / 100 if low.endswith("%") else float(low)
+    if not 0 <= used <= 1:
+        raise Unavailable(
+            f"Elasticsearch's low watermark says {low}.", hint=f"{PREFIX}watermark.low", changed="Nothing."
+        )
     free = round(total * (1 - used))
     headroom = _bytes(str(settings.get(f"{PREFIX}watermark.low.max_headroom", "-1")))
     return free if headroom is None else min(free, headroom)

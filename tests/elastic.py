@@ -1,4 +1,7 @@
-"""One Elasticsearch for all tests of a worker: ``from tests.elastic import elastic, elastic_server`` where it is wanted."""
+"""One Elasticsearch for all tests of a worker: ``from tests.elastic import elastic, elastic_server`` where it is wanted.
+
+Its process belongs to the session's loop: a test that stops or kills it is marked ``asyncio(loop_scope="session")``.
+"""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ from bot.domain.indices import Definition, Side
 from bot.domain.layout import Sound, layout, repair_actions, room_needed, swap_actions
 from bot.settings_search import ElasticsearchSettings
 from integrations.elasticsearch import ElasticIndices
+from sandbox.elasticsearch.server import INDICES
 from tests.integrations.searching import CODE, MARK, YANG, YIN, create, dataset, fill, live
 
 if TYPE_CHECKING:
@@ -95,7 +96,8 @@ async def test_nothing_is_written_to_an_index_that_is_not_there(
     for one in asked:
         with pytest.raises(Conflict, match="annotation-yin is not there"):
             await one
-    assert set(await elastic.ask("GET", "/_all")) == {YIN.dataset}
+    here = await elastic.ask("GET", f"/{','.join(INDICES)}?ignore_unavailable=true")
+    assert set(here) == {YIN.dataset}
 
 
 async def test_a_red_index_is_seen_and_never_counted_nor_made_live(
@@ -213,6 +215,8 @@ async def test_a_mapping_that_differs_is_told_field_by_field(indices: ElasticInd
 
 
 async def test_there_is_no_room_once_the_watermark_is_reached(indices: ElasticIndices, elastic: Elasticsearch) -> None:
+    if elastic.given:
+        pytest.skip("the settings of a cluster of somebody's are left alone")
     free = await indices.room()
     assert 0 < free.until_watermark <= free.free < free.total
     disk = "cluster.routing.allocation.disk."

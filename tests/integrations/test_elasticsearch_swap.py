@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bot import permit
 from bot.domain.errors import Conflict, Refused
 from bot.domain.indices import AliasAction, Side
 from bot.domain.layout import Broken, Fault, Sound, layout, repair_actions, swap_actions
-from tests.integrations.searching import YANG, YIN, create, fill, live, metaspaces_swap, point
+from bot.engine.records import LeaseLost
+from tests.integrations.searching import CODE, YANG, YIN, create, dataset, fill, live, metaspaces_swap, point
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -94,6 +96,7 @@ async def test_aliases_that_name_no_pair_are_told_and_repaired_at_once(
         healed = layout(await indices.look())
         assert isinstance(healed, Sound), fault
         assert healed.live is Side.YIN
+    await elastic.ask("DELETE", "/sm-old")
 
 
 @pytest.mark.usefixtures("two_pairs")
@@ -123,3 +126,23 @@ async def test_an_index_that_took_an_aliass_name_is_named(indices: ElasticIndice
     assert isinstance(found, Broken)
     assert found.faults == (Fault.SQUATTED,)
     assert found.candidates == ()
+    await elastic.ask("DELETE", "/dataset")
+
+
+@pytest.mark.usefixtures("two_pairs")
+async def test_who_lost_the_lease_changes_nothing_any_more(indices: ElasticIndices) -> None:
+    before = await indices.look()
+
+    def lost(_: float = 0.0) -> None:
+        raise LeaseLost("gone")
+
+    with permit.under(lost):
+        for effect in (
+            indices.change_aliases(actions=swap_actions(before)),
+            indices.drop(index=YANG.dataset, uuid=before.indices[YANG.dataset].uuid),
+            indices.forget(pair=YANG, datasets=[dataset(1)["ds_id"]]),
+            indices.create(index="annotation-new", definition=CODE.annotation, made_by="nobody"),
+        ):
+            with pytest.raises(LeaseLost):
+                await effect
+    assert await indices.look() == before
