@@ -41,6 +41,13 @@ _FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
 @click.option(
     "--slack-port", type=click.IntRange(0, 65535), default=0, help="Port of the local Slack; 0 picks a free one."
 )
+@click.option(
+    "--datasets",
+    type=click.IntRange(0, 20_000),
+    default=300,
+    show_default=True,
+    help="How many METASPACE has, in scenarios with search indices.",
+)
 @click.option("--bot/--no-bot", default=True, help="Start the bot too, or leave that to you.")
 def sandbox(
     *,
@@ -53,6 +60,7 @@ def sandbox(
     mode: str,
     build_seconds: int,
     slack_port: int,
+    datasets: int,
     bot: bool,
 ) -> None:
     """Bring up an embedded world: Slack, SSH, Git, GitHub, supervisord, Ansible and the bot. Ctrl-C ends it all."""
@@ -75,6 +83,7 @@ def sandbox(
         mode="http" if mode == "http" else "socket",
         build_seconds=build_seconds,
         slack_port=slack_port,
+        datasets=datasets,
         bot=bot,
         release=release or "release",
         master=master or "master",

@@ -32,6 +32,8 @@ async def counted(world: World) -> Counter[str]:
     found["health switched"] = switches.read_text(encoding="utf-8").count("health is now") if switches.exists() else 0
     found += await _messages(world)
     found += _jobs(world)
+    if world.data is not None:
+        found += Counter(await world.data.done_to_indices())
     for name, part in vars(world).items():
         if isinstance(part, HttpServer):
             found += Counter({f"{name} {effect}": count for effect, count in part.effects.items()})

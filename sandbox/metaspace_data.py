@@ -90,10 +90,9 @@ class Data:
         state = await self.search.ask("GET", "/_cluster/state/metadata")
         here: Mapping[str, Any] = state["metadata"]["indices"]
         dropped = [name for uuid, name in (await self._tombstones()).items() if uuid not in self._graves]
-        found = {f"made {name}": 1 + dropped.count(name) for name in here}
-        found |= {f"made {name}": dropped.count(name) for name in dropped if name not in here}
-        found |= {f"dropped {name}": dropped.count(name) for name in dropped}
-        return found | {f"aliased {name}": int(one["aliases_version"]) - 1 for name, one in here.items()}
+        found = {f"index {name} made": dropped.count(name) + (name in here) for name in {*here, *dropped}}
+        found |= {f"index {name} dropped": dropped.count(name) for name in dropped}
+        return found | {f"index {name} aliased": int(one["aliases_version"]) - 1 for name, one in here.items()}
 
     async def _tombstones(self) -> Mapping[str, str]:
         state = await self.search.ask("GET", "/_cluster/state/metadata")

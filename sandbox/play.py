@@ -11,8 +11,8 @@ from bot.domain.errors import Unavailable
 from bot.domain.release import ReleaseState
 from bot.views import ids
 from bot.views.states import RELEASE
-from sandbox.slack import BOT, MEMBERS, RELEASER, Page
-from sandbox.verdict import look, problems, transcript
+from sandbox.slack import ADMIN, APPROVER, BOT, MEMBERS, RELEASER, Page
+from sandbox.verdict import look, problems, text_of, transcript
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 POLL = 0.3  # seconds between two looks at the channel
 ANSWER = 60.0  # seconds for the bot to answer a command
-BLIND = 60  # presses after which the player gives up: a release asks far less
+BLIND = 90  # presses after which the player gives up: a release asks far less
+_WAITS = re.compile(r"\d+ of \d+: .*; waits for ")  # how an approval stands, in bot/views/question.py
+_APPROVERS = (APPROVER.id, ADMIN.id, RELEASER.id)
 
 
 @dataclass
@@ -29,6 +31,7 @@ class Player:
     """Presses what goes forward, each button once, and fills in forms with what they already hold.
 
     ``start`` is what is typed to begin.
+    ``person`` is who acts: the releaser, and for an approval that waits for others, each of those who may give one, in turn.
     """
 
     world: World
@@ -70,7 +73,7 @@ class Player:
     async def _press(self, ts: str, element: Mapping[str, Any]) -> None:
         if len(self.pressed) > BLIND:
             raise Unavailable("The bot asks for ever.", hint="read the thread above")
-        self.pressed.add(_key(element))
+        self.pressed.add(_key(element, self.person))
         await self.world.slack.interact(self.person, ts, element)
 
     async def _submit(self, page: Page) -> None:
@@ -98,9 +101,18 @@ class Player:
         for message in messages:
             for element in elements(message):
                 forward = element.get("style") == "primary" and str(element["action_id"]).startswith(ids.QUESTION)
-                if forward and message.get("user") == BOT and _key(element) not in self.pressed:
+                if forward and message.get("user") == BOT and self._mine(message, element):
                     return str(message["ts"]), element
         return None
+
+    def _mine(self, message: Mapping[str, Any], element: Mapping[str, Any]) -> bool:
+        """Tell whether somebody is to press it yet, and be that person."""
+        waits = _WAITS.search(text_of(message))
+        for person in _APPROVERS if waits else (RELEASER.id,):
+            if _key(element, person) not in self.pressed and (waits is None or person not in waits[0]):
+                self.person = person
+                return True
+        return False
 
     def _bot_lives(self) -> None:
         bot = self.world.bot
@@ -166,8 +178,10 @@ def _typed(block: Mapping[str, Any]) -> str | None:
     return asked[0] if asked else "played by the sandbox"
 
 
-def _key(element: Mapping[str, Any]) -> tuple[str, str]:
-    return str(element["action_id"]), str(element.get("value", ""))
+def _key(element: Mapping[str, Any], person: str = RELEASER.id) -> tuple[str, str]:
+    """Name a press: the button, and who pressed it unless that was the releaser."""
+    who = "" if person == RELEASER.id else f" {person}"
+    return str(element["action_id"]), f"{element.get('value', '')}{who}"
 
 
 def _has_action(messages: Sequence[Mapping[str, Any]], action: str) -> bool:

@@ -23,7 +23,8 @@ class Scenario:
 
     ``seed`` adds to the history after the pull requests of `plain`; ``ci`` overrides jobs' states on master's head
     (``success``, ``failure``, ``pending``, or ``missing``); ``queued`` and ``annotating`` are datasets in work. With ``search``
-    there are METASPACE's database and search indices too, which take some seconds more to bring up.
+    there are METASPACE's database and search indices too, which take some seconds more to bring up; ``field`` is a new field of the
+    annotations' documents, ``needed`` by the new code or not.
     """
 
     name: str
@@ -34,6 +35,8 @@ class Scenario:
     annotating: int = 0
     dirty_configuration: bool = False
     search: bool = False
+    field: str = ""
+    needed: bool = False
 
 
 def past() -> History:
@@ -172,8 +175,15 @@ SCENARIOS = {
     for one in (
         Scenario("plain", "five harmless pull requests", _nothing),
         Scenario("indices", "five harmless pull requests, with datasets and search indices", _nothing, search=True),
-        Scenario("es_fields", "a new nullable search field", _es_fields, search=True),
-        Scenario("es_required", "a new search field that the new code needs", _es_required, search=True),
+        Scenario("es_fields", "a new nullable search field", _es_fields, search=True, field="is_mono"),
+        Scenario(
+            "es_required",
+            "a new search field that the new code needs",
+            _es_required,
+            search=True,
+            field="isotope_score",
+            needed=True,
+        ),
         Scenario("migrations", "a GraphQL and an engine migration", _migrations),
         Scenario("configuration", "changed configuration template and Ansible files", _configuration),
         Scenario("hotfix", "a commit on release that master lacks", _hotfix),

@@ -14,6 +14,7 @@ from bot.domain import notes
 from bot.domain.errors import Unavailable
 from sandbox.forge import SQUASHED
 from sandbox.processes import output
+from sandbox.verdict_data import data_problems
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -66,6 +67,7 @@ async def problems(world: World, before: Snapshot, messages: Sequence[Mapping[st
         *_server_problems(before, after, commit),
         *_announcement_problems(version, messages),
         *[problem async for problem in _github_problems(world, before, version)],
+        *[problem async for problem in _data_problems(world)],
     ]
 
 
@@ -127,6 +129,12 @@ async def _github_problems(world: World, before: Snapshot, version: str) -> Any:
         told = [one for one in world.github.comments.get(number, ()) if f"Released in {version}." in one["body"]]
         if len(told) != 1:
             yield f"#{number} was told {len(told)} times that it is in {version}"
+
+
+async def _data_problems(world: World) -> Any:
+    if world.data is not None:
+        async for problem in data_problems(world.data, world.scenario, world.git.server):
+            yield problem
 
 
 def _webapp(world: World) -> Mapping[str, str]:

@@ -34,6 +34,8 @@ VALUES = {
     "RELEASEBOT_REPOSITORY__GITHUB_TOKEN": "canary.github.91ddee02",
     "RELEASEBOT_ENVIRONMENTS__PROD__SITE__JWT_SECRET": "canary.jwt.secret.0f0f77",
     "RELEASEBOT_ENVIRONMENTS__PROD__SITE__RABBITMQ_PASSWORD": "canary.rabbitmq.4412ab",
+    "RELEASEBOT_ENVIRONMENTS__PROD__ELASTICSEARCH__PASSWORD": "canary.elasticsearch.7e70c1",
+    "RELEASEBOT_ENVIRONMENTS__PROD__METASPACE_DATABASE__PASSWORD": "canary.postgres.52b9d4",
 }
 KEY = "canary.key.of.a.host.8aa1"
 DATABASE = "canary.database.password.6d6d"

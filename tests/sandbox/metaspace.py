@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sandbox.processes import Child, Processes
 
 ENGINE = "metaspace/engine"
-DATASETS = 30
+DATASETS = 20
 INDICES = ("dataset-yin", "annotation-yin", "dataset-yang", "annotation-yang")
 
 

@@ -13,6 +13,8 @@ import pytest_asyncio
 from bot.domain.errors import NotAllowed, Unavailable, WrongUse
 from sandbox.metaspace_data import demand_servers
 from sandbox.processes import Processes, free_port, until
+from sandbox.scenarios import scenario
+from sandbox.verdict_data import data_problems
 from tests.elastic import elastic_server
 from tests.sandbox.metaspace import DATASETS, Metaspace
 
@@ -35,7 +37,7 @@ async def built(elastic_server: Elasticsearch) -> AsyncIterator[Metaspace]:
         pytest.skip(f"{error.message} ({error.hint})")
     with tempfile.TemporaryDirectory(prefix="rb-data-", dir="/tmp", ignore_cleanup_errors=True) as made:
         root = Path(made)
-        root.chmod(0o711)
+        root.chmod(0o711)  # noqa: ASYNC240  # PostgreSQL's account has to reach its own folder in it
         await elastic_server.clear()
         async with Processes(root) as processes:
             metaspace = Metaspace(processes, root, elastic_server)
@@ -64,8 +66,9 @@ async def test_the_live_pair_holds_what_the_database_has(metaspace: Metaspace) -
         for one in ids[:3]
     }
     assert len(await metaspace.data.people.ids(public=False)) == DATASETS // 10
+    kinds = ("dataset", "annotation")
     assert await metaspace.data.done_to_indices() == {
-        **{f"{what} {kind}-yin": 1 for what in ("made", "aliased") for kind in ("dataset", "annotation")}
+        f"index {kind}-yin {what}": 1 for what in ("made", "aliased") for kind in kinds
     }
     status = await metaspace.run("manage_es_index", "status")
     first, second, third, fourth = status.out.splitlines()
@@ -121,6 +124,32 @@ async def test_concrete_names_in_a_copy_of_the_configuration_keep_all_writes_in_
     assert not any(FIELD in one for one in old)
 
 
+async def test_the_verdict_names_what_a_release_left_undone_and_is_silent_when_all_is_done(
+    metaspace: Metaspace,
+) -> None:
+    chosen, server = scenario("es_required"), metaspace.git.server
+
+    async def verdict() -> list[str]:
+        return [one async for one in data_problems(metaspace.data, chosen, server)]
+
+    live = (await metaspace.counts())[1]
+    assert await verdict() == [
+        f"{live} annotations of the live index lack {FIELD}",
+        "the pair that was live before is live yet",
+    ]
+    ids = await metaspace.data.people.ids()
+    await metaspace.run("manage_es_index", "--inactive", "create")
+    arguments = ("--config", metaspace.concrete("yang"), "--ds-file", metaspace.ids_file(*ids[1:]))
+    await metaspace.run("update_es_index", *arguments, code=metaspace.new)
+    await metaspace.run("manage_es_index", "swap")
+    found = await verdict()
+    assert f"1 datasets are not in the live index, one is {ids[0]}" in found
+    assert any(one.startswith("there are the indices annotation-yang, annotation-yin") for one in found)
+    await metaspace.run("update_es_index", "--ds-id", ids[0], code=metaspace.new)
+    await metaspace.run("manage_es_index", "--inactive", "drop")
+    assert await verdict() == []
+
+
 async def test_a_failed_dataset_is_missing_afterwards_and_the_exit_status_is_zero(metaspace: Metaspace) -> None:
     first, second, third = (await metaspace.data.people.ids())[:3]
     metaspace.data.set_pace(failures={first: -1, second: 1})
@@ -152,7 +181,7 @@ async def test_create_with_drop_deletes_the_live_pair(metaspace: Metaspace) -> N
     said = await metaspace.run("manage_es_index", "create", "--drop")
     assert said.status == 0
     assert await metaspace.counts() == [0, 0, None, None]
-    assert (await metaspace.data.done_to_indices())["dropped dataset-yin"] > 0
+    assert (await metaspace.data.done_to_indices())["index dataset-yin dropped"] > 0
 
 
 async def test_an_offline_reindex_writes_to_the_live_pair_and_deletes_it(metaspace: Metaspace) -> None:
@@ -164,7 +193,8 @@ async def test_an_offline_reindex_writes_to_the_live_pair_and_deletes_it(metaspa
 
 async def test_some_fields_are_updated_in_place(metaspace: Metaspace) -> None:
     ds_id = (await metaspace.data.people.ids())[0]
-    await metaspace.data.postgres.run("-d", "sm", "-c", f"UPDATE dataset SET status = 'FAILED' WHERE id = '{ds_id}'")
+    change = "UPDATE dataset SET status = 'FAILED' WHERE id = :'id'"
+    await metaspace.data.postgres.run("-d", "sm", "-v", f"id={ds_id}", script=change)
     said = await metaspace.run("update_es_index", "--ds-id", ds_id, "--update-fields", "status")
     assert "Updating 1 out of 1" in said.err
     for alias in ("dataset", "annotation"):

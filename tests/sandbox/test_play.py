@@ -8,8 +8,9 @@ import pytest
 from bot.views import ids
 from sandbox.history import BO
 from sandbox.options import Options
-from sandbox.play import Player, elements, filled
+from sandbox.play import Player, _key, elements, filled
 from sandbox.processes import output
+from sandbox.slack import ADMIN, APPROVER, RELEASER
 from sandbox.verdict import look, problems, transcript
 from sandbox.world import World
 
@@ -98,6 +99,21 @@ def test_the_player_presses_each_forward_button_of_a_question_once() -> None:
     assert found[1]["block_id"] == "b"
     player.pressed.add((found[1]["action_id"], found[1]["value"]))
     assert player._next_button(messages) is None
+
+
+def test_an_approval_that_waits_for_others_is_given_by_one_after_another() -> None:
+    yes = message("2", button("Approve", f"{ids.QUESTION}approve", "q1", "primary"))
+    player = Player.__new__(Player)
+    player.pressed = set()
+    for given, person in (("nobody yet", APPROVER.id), (f"<@{APPROVER.id}>", ADMIN.id)):
+        said = {"type": "context", "elements": [{"type": "mrkdwn", "text": f"0 of 2: {given}; waits for 1 approver"}]}
+        asked = {**yes, "blocks": [*yes["blocks"], said]}
+        found = player._next_button([asked])
+        assert found is not None
+        assert player.person == person
+        player.pressed.add(_key(found[1], person))
+    assert player._next_button([yes]) is not None
+    assert player.person == RELEASER.id, "who answers what asks no approver"
 
 
 def test_a_form_is_sent_with_what_it_already_holds() -> None:
