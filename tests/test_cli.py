@@ -83,6 +83,16 @@ def test_a_copied_checklist_means_the_same_until_it_is_changed(run: Run, tmp_pat
     assert "ours" in run("checklists", "list", "--folder", str(tmp_path))[1]
 
 
+def test_the_phases_of_the_lock_are_said_when_a_file_is_checked_and_compared(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "ours.yml"
+    assert run("checklists", "copy", "in_place", str(file), "--as", "ours")[0] == 0
+    text = file.read_text(encoding="utf-8")
+    file.write_text(text.replace("\nsteps:", "\nlocked_until: prove_live\nsteps:"), encoding="utf-8")
+    status, said, _ = run("checklists", "check", str(file))
+    assert (status, said.rstrip().endswith("steps, locked until prove_live.")) == (0, True)
+    assert run("checklists", "diff", "in_place", str(file))[1] == "~ locked until its end → prove_live\n"
+
+
 def test_a_copy_overwrites_nothing(run: Run, tmp_path: Path) -> None:
     file = tmp_path / "ours.yml"
     file.write_text("mine", encoding="utf-8")

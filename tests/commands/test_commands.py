@@ -351,9 +351,9 @@ async def test_start_is_refused_while_a_release_runs_or_somebody_else_holds_the_
     error = await refused(world, "start")
     assert "1.9.10 (R7) is being released to prod already" in error.message
     assert "is being released to prod already" in json.dumps(world.voice.views[-1]), "in the form's place as well"
-    world.office.prepared = replace(
-        world.office.prepared, plan=replace(world.office.prepared.plan, locked_from="deploy", locked_until="deploy")
-    )
+    prepared = world.office.prepared
+    last = prepared.plan.steps[-1].key
+    world.office.prepared = replace(prepared, plan=replace(prepared.plan, locked_from=last, locked_until=last))
     await world.type("start")
     assert "Start the release" in json.dumps(world.voice.views[-1]), "what needs the lock later begins beside it"
     assert "taken at" in json.dumps(world.voice.views[-1])
@@ -574,7 +574,7 @@ async def test_every_action_id_and_form_that_views_make_has_a_handler(world: Wor
     views = {one for command in world.office.commands for one in command.views}
     named = {value for name, value in vars(ids).items() if name.isupper() and isinstance(value, str)}
     forms = {ids.PREVIEW_FORM, ids.SKIP_FORM, ids.ABORT_FORM, ids.ROLL_BACK_FORM, ids.ASK_FORM, ids.TAKE_OVER_FORM}
-    forms |= {ids.PLAN_CHOOSE, *(f"{ids.PLAN_FORM}{one}" for one in ids.EDITS)}
+    forms |= {ids.STOP_JOB_FORM, ids.WORKERS_FORM, ids.PLAN_CHOOSE, *(f"{ids.PLAN_FORM}{one}" for one in ids.EDITS)}
     assert {one.partition(":")[0] for one in named if ":" in one} <= actions
     assert forms | {f"{ids.QUESTION_FORM}{one}" for one in ids.FORMS} == views
 

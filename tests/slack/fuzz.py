@@ -252,10 +252,9 @@ class Fuzz:
                 "environment": self._pick(("prod",)), "wait": self.random.randint(0, 9), "owner": "U01REL",
                 "since": self._pick(("2026-11-24T12:00:00+00:00",)), "key": self._pick(("", "lock-needed-x"), 0),
             }  # fmt: skip
-        if name.startswith("job"):
-            found = {"environment": self._pick(("prod",)), "job": self._pick(("r1-es_update-1",), 0.3)}
-        if name.startswith("schedule"):
-            found = {"scheduled": self.random.randint(0, 3)}
+        if name.startswith(("job", "schedule")):
+            job = {"environment": self._pick(("prod",)), "job": self._pick(("r1-es_update-1",), 0.3)}
+            found = job if name.startswith("job") else {"scheduled": self.random.randint(0, 3)}
         if name.startswith("plan"):
             found |= {
                 "seen": self.random.randint(0, 2),

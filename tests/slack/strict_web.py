@@ -265,11 +265,13 @@ class WebApi:
             raise Refusal("no_such_subteam")
         return {"users": sorted(self.groups[usergroup])}
 
-    def do_files_get_upload_url_external(self, filename: str = "", length: Any = 0, **_: Any) -> dict[str, Any]:
-        if not filename or int(length) < 1:
+    def do_files_get_upload_url_external(
+        self, filename: str = "", length: Any = 0, alt_txt: str = "", **_: Any
+    ) -> dict[str, Any]:
+        if not filename or int(length) < 1 or len(alt_txt) > 1000:
             raise Refusal("invalid_arguments")
         file = f"F{next(self._numbers)}"
-        self.uploads[file] = {"id": file, "name": filename, "length": int(length), "content": None}
+        self.uploads[file] = {"id": file, "name": filename, "length": int(length), "content": None, "alt": alt_txt}
         return {"upload_url": f"{self.base}/upload/{file}", "file_id": file}
 
     def do_files_complete_upload_external(

@@ -262,6 +262,20 @@ async def test_a_file_is_uploaded_once_also_when_the_answer_was_lost(
     assert slack.messages[CHANNEL][1]["thread_ts"] == slack.messages[CHANNEL][0]["ts"]
 
 
+async def test_a_picture_is_uploaded_as_it_is_with_words_for_who_does_not_see_it(
+    slack: StrictSlack, make_outbox: OutboxMaker
+) -> None:
+    store, data = Messages(), bytes(range(256))
+    async with make_outbox(store) as outbox:
+        await outbox.put(
+            "R1", text="progress", file=Attachment.picture("p.png", data, title="Progress", alt="40 of 100")
+        )
+        await until(lambda: settled(store))
+    (file,) = slack.uploads.values()
+    assert (file["content"], file["alt"]) == (data, "40 of 100")
+    assert file["name"].endswith("-p.png")
+
+
 async def test_an_announcement_returns_when_slack_has_it_and_is_found_in_slack_itself(
     slack: StrictSlack, make_outbox: OutboxMaker
 ) -> None:
