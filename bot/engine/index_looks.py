@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bot.domain.indices import Comparison, Side
+from bot.domain.indices import AliasAction, Comparison, Side
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -131,3 +131,32 @@ def _text(value: object) -> object:
     if isinstance(value, list | tuple):
         return [_text(one) for one in value]
     return str(value).lower() if isinstance(value, bool | int | float) else value
+
+
+def fault_of(seen: Seen) -> str:
+    """Say what is wrong with the aliases, in a sentence; empty when they are in order."""
+    said = []
+    for alias in (seen.aliases.dataset, seen.aliases.annotation):
+        names = seen.pointing.get(alias, ())
+        if not names:
+            said.append(f"{alias} points at nothing")
+        elif len(names) > 1:
+            said.append(f"{alias} points at {len(names)} indices at once ({', '.join(names)})")
+        elif names[0] not in {f"{alias}-{side}" for side in Side}:
+            said.append(f"{alias} points at {names[0]}, which is neither yin nor yang")
+    if said:
+        return f"{' and '.join(said)}."
+    if Look(seen).side is None:
+        both = " and ".join(f"{alias} at {names[0]}" for alias, names in sorted(seen.pointing.items()))
+        return f"The pair is half swapped: {both}."
+    return ""
+
+
+def alias_actions(seen: Seen, side: Side) -> tuple[AliasAction, ...]:
+    """Return the one request that makes both aliases point at one side alone: four actions for a swap, fewer or more for a repair."""
+    wanted, actions = seen.aliases.pair(side), []
+    for alias, index in ((seen.aliases.dataset, wanted.dataset), (seen.aliases.annotation, wanted.annotation)):
+        names = seen.pointing.get(alias, ())
+        actions += [AliasAction(add=False, alias=alias, index=one) for one in names if one != index]
+        actions += [] if index in names else [AliasAction(add=True, alias=alias, index=index)]
+    return tuple(actions)

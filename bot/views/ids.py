@@ -39,7 +39,10 @@ JOB_LOG = "job:log"
 JOB_PICTURE = "job:picture"
 JOB_STOP = "job:stop"
 JOB_WORKERS = "job:workers"
+ES_CONFIRM = "es:confirm"
+ES_REPAIR = "es:repair:"  # followed by the side
 
+ES_FORM = "es:typed"
 TAKE_OVER_FORM = "lock:take-over"
 ROLL_BACK_FORM = "release:rollback-preview"
 PREVIEW_FORM = "start:preview"  # callback ids of modals
