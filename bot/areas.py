@@ -10,6 +10,7 @@ from bot.checklists import available
 from bot.domain.approval import ApprovalRules
 from bot.domain.errors import ReleaseError
 from bot.engine.following import Workshop
+from bot.engine.index_jobs import IndexArea
 from bot.engine.office_service import Area as OfficeArea
 from bot.engine.step import StepEnvironment
 from bot.ports import Ports
@@ -48,6 +49,14 @@ def office_area(
         planning=Planner(registry, environment, ports, rules),
         checklists=partial(available, settings.checklists, registry, rules),
     )
+
+
+def index_area(name: str, settings: EnvironmentSettings, ports: Ports) -> IndexArea:
+    """Return what the search indices' commands know of an environment."""
+    reindexing = settings.reindexing
+    code = f"{settings.server.checkout}/{reindexing.engine}"
+    configuration = f"{code}/{reindexing.configuration}"
+    return IndexArea(name, ports, code, configuration, reindexing.workers, reindexing.most_workers)
 
 
 async def area_of(

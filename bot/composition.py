@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import time, timedelta
 from typing import TYPE_CHECKING
 
-from bot.areas import area_of, office_area, workshop
+from bot.areas import area_of, index_area, office_area, workshop
 from bot.checklists import catalogue
 from bot.domain.asking import Reminding
 from bot.domain.reminding import Pace, Quiet
@@ -16,6 +16,8 @@ from bot.engine.desk import Desk
 from bot.engine.exports import Exports
 from bot.engine.following import Following
 from bot.engine.freezes import Freezes
+from bot.engine.index_log import IndexLog
+from bot.engine.index_service import IndexService
 from bot.engine.job_office import JobOffice
 from bot.engine.lock_queue import LockQueue
 from bot.engine.narrator import Narrator
@@ -101,6 +103,7 @@ async def engine_of(ground: Ground, router: Router, directory: Directory, stack:
         rehearsals=_rehearsals(ground, book, ports),
         plans=Plans(store, clock=clock, catalogue=catalogue(registry), bell=desk.bell),
         exports=_exports(ground, desk, driven, registry),
+        indices=_indices(ground, desk, ports),
         clock=clock,
         queue=LockQueue(store, ground.outbox, clock, timedelta(seconds=settings.locks.claim)),
         reminders=_reminders(ground),
@@ -192,6 +195,13 @@ def _following(ground: Ground, ports: Mapping[str, Ports], bell: Bell) -> Follow
     environments = ground.settings.environments
     workshops = {name: workshop(environments[name], of_area) for name, of_area in ports.items()}
     return Following(ground.store, ground.outbox, ground.clock, bell, workshops)
+
+
+def _indices(ground: Ground, desk: Desk, ports: Mapping[str, Ports]) -> IndexService:
+    """Return the search indices of every environment, as commands ask for them."""
+    areas = {name: index_area(name, one, ports[name]) for name, one in ground.settings.environments.items()}
+    log = IndexLog(ground.store, clock=ground.clock)
+    return IndexService(areas, desk=desk, log=log, clock=ground.clock)
 
 
 def _schedule(ground: Ground, desk: Desk, office: OfficeService) -> Schedule:

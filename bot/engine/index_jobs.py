@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from bot.domain.errors import Conflict, Refused, Unavailable, WrongUse
 from bot.domain.index_report import Choice, RunningJob, Started
 from bot.domain.reindexing import Order, Target
 from bot.domain.world import JobState
+from bot.engine import index_probe
 from bot.engine.index_guards import some
 from bot.engine.index_looks import compared
 
@@ -165,10 +166,16 @@ class IndexJobs:
             BY: by.slack,
             CHOICE: str(wanted.choice),
         }
-        order = Order(target, chosen, code, configuration, pair, workers=workers, marks=marks)
+        inactive = target is Target.INACTIVE
+        if inactive:
+            marks |= {
+                **await index_probe.before(area.indices, pair, live.pair, chosen[0]),
+                index_probe.WORKERS: str(workers),
+            }
+        order = Order(target, chosen, code, configuration, pair, workers=workers, probe=inactive, marks=marks)
         forgotten = await area.indices.forget(pair=pair, datasets=gone) if gone else 0
         spec = await area.reindexing.order(name=name, order=order)
-        await area.jobs.start(spec=spec)
+        await area.jobs.start(spec=replace(spec, marks={**spec.marks, **marks}))
         if self._follower is not None:
             await self._follower.follow(
                 environment=area.name, spec=spec, by=by.slack, channel=channel, thread=thread, source=source

@@ -55,3 +55,9 @@ class IndexOffice(Protocol):
         self, environment: str, target: Target, wanted: Selection, *, by: Person, channel: str, thread: str, source: str
     ) -> Started:
         """Start a job that indexes datasets into the inactive or the live pair; raises `Conflict` while another runs."""
+
+    async def prove(self, environment: str, started: Started) -> str:
+        """Wait until a job's first dataset is in the pair that is meant, and say so.
+
+        A job that wrote elsewhere is ended, and `Refused` raised.
+        """

@@ -20,6 +20,7 @@ from bot.domain.index_report import (
     demand_room,
 )
 from bot.domain.indices import Side
+from bot.engine import index_probe
 from bot.engine.guard import guarded
 from bot.engine.index_guards import guards
 from bot.engine.index_jobs import IndexJobs, failures, running, workplace_of
@@ -163,6 +164,14 @@ class IndexService:
         }
         await self._log.note("indices.job_started", by=by.slack, source=source, data=said)
         return started
+
+    async def prove(self, environment: str, started: Started) -> str:
+        """Wait until a job's first dataset is judged; see `IndexOffice`."""
+        area = self._area(environment)
+        live, other = _order(await self._standing(area))
+        if started.pair != other.pair:
+            return "It writes to the live pair, as is meant."
+        return await index_probe.prove(area, self._clock, started.name, other.pair, live.pair)
 
     async def _guards(self, area: IndexArea, wish: Wish, tell: Tell | None) -> list[Guard]:
         """Evaluate the guards of a swap; what the code creates is not asked for the way back, whose indices served before."""

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from bot.ports import Clock
 
 WHERE, BEGUN = "es", "indices.begun"
-_STRATEGIES = {"reindex_before"}  # those that work with both pairs
+_PAIRS = "create_inactive"  # the step of a plan that works with both pairs
 
 
 class Environments(Protocol):
@@ -92,27 +92,34 @@ class Turns:
         self, area: IndexArea, wish: Wish, *, by: Person, source: str, guards: Callable[[], Awaitable[list[Guard]]]
     ) -> str:
         """Look again, do it, read back, note it. What was done already is said, and done no more."""
-        demand_second(wish, by, now=self._clock.now())
-        if self._is_done(wish, await self._standing(area)):
-            return await self._done(wish, by, source, already=True)
-        async with self._holding(wish, by, source):
-            await self.demand_may(area, wish, await self._standing(area), by=by.slack)
-            if wish.deed in (Deed.SWAP, Deed.SWAP_BACK):
-                _demand_all(await guards())
-            standing = await self._standing(area)  # the guards may have taken minutes
-            _demand_as_shown(wish, standing)
-            await self._log.note(BEGUN, by=by.slack, source=source, data=_facts(wish))
-            failpoints.reach("before_effect", WHERE)
-            await self._do(area, wish, standing)
-            failpoints.reach("after_effect", WHERE)
-            after = await self._standing(area)
-            if not self._is_done(wish, after):
-                raise Unavailable(
-                    f"The {wish.deed} was sent, and what stands there now is something else.",
-                    hint="/release es status",
-                    changed="Not known: look at the status.",
-                )
-            return await self._done(wish, by, source, already=False)
+        try:
+            demand_second(wish, by, now=self._clock.now())
+            if self._is_done(wish, await self._standing(area)):
+                return await self._done(wish, by, source, already=True)
+            await self._lock(wish, by, source)
+            await self._make(area, wish, by, source, guards)
+        finally:
+            await self._unlock(wish, by, source)
+        return await self._done(wish, by, source, already=False)
+
+    async def _make(
+        self, area: IndexArea, wish: Wish, by: Person, source: str, guards: Callable[[], Awaitable[list[Guard]]]
+    ) -> None:
+        await self.demand_may(area, wish, await self._standing(area), by=by.slack)
+        if wish.deed in (Deed.SWAP, Deed.SWAP_BACK):
+            _demand_all(await guards())
+        standing = await self._standing(area)  # the guards may have taken minutes
+        _demand_as_shown(wish, standing)
+        await self._log.note(BEGUN, by=by.slack, source=source, data=_facts(wish))
+        failpoints.reach("before_effect", WHERE)
+        await self._do(area, wish, standing)
+        failpoints.reach("after_effect", WHERE)
+        if not self._is_done(wish, await self._standing(area)):
+            raise Unavailable(
+                f"The {wish.deed} was sent, and what stands there now is something else.",
+                hint="/release es status",
+                changed="Not known: look at the status.",
+            )
 
     async def _do(self, area: IndexArea, wish: Wish, standing: Standing) -> None:
         if wish.deed is Deed.DROP:
@@ -138,23 +145,16 @@ class Turns:
         what = "is dropped" if wish.deed is Deed.DROP else "is live"
         return f"{wish.side} {what}{' already' if already else ''} on {wish.environment}."
 
-    @asynccontextmanager
-    async def _holding(self, wish: Wish, by: Person, source: str) -> AsyncIterator[None]:
-        """Hold the environment's lock meanwhile, so that nothing begins there; a lock of theirs is used as it is.
+    async def _lock(self, wish: Wish, by: Person, source: str) -> None:
+        """Take the environment's lock where it is free, so that nothing begins there meanwhile; another's is used or refused later."""
+        if await self._desk.lock_of(wish.environment) is None:
+            await self._desk.lock(wish.environment, by=by, reason=_reason(wish, source), source=source)
 
-        A request that is begun again finds its own lock, and gives it back.
-        """
-        reason = f"es {wish.deed} ({source.partition(' ')[0]})"[:200]
+    async def _unlock(self, wish: Wish, by: Person, source: str) -> None:
+        """Give back the lock that this very request took, also before the bot was restarted; no other."""
         held = await self._desk.lock_of(wish.environment)
-        if held is None:
-            await self._desk.lock(wish.environment, by=by, reason=reason, source=source)
-        own = held is None or (held.owner == by.slack and held.reason == reason)
-        try:
-            yield
-        finally:
-            now = await self._desk.lock_of(wish.environment) if own else None
-            if now is not None and now.owner == by.slack and now.reason == reason:
-                await self._desk.unlock(wish.environment, by=by, source=source)
+        if held is not None and not held.release and (held.owner, held.reason) == (by.slack, _reason(wish, source)):
+            await self._desk.unlock(wish.environment, by=by, source=source)
 
     async def _demand_free(self, wish: Wish, persons: set[str]) -> None:
         held = await self._desk.lock_of(wish.environment)
@@ -181,11 +181,15 @@ class Turns:
         makers = {one.made_by.partition("-")[0] for one in found.indices if one is not None}
         for one in await self._desk.active():
             mine = one.environment == wish.environment and one.state not in FINISHED
-            if mine and (one.plan.strategy in _STRATEGIES or one.id in places | makers):
+            if mine and (one.id in places | makers or any(step.step == _PAIRS for step in one.plan.steps)):
                 raise Conflict(
                     f"{one.id} ({one.plan.strategy}) is open and needs {found.pair.dataset}; nothing was dropped.",
                     hint=f"/release status, or /release abort {one.id} REASON first",
                 )
+
+
+def _reason(wish: Wish, source: str) -> str:
+    return f"es {wish.deed} ({source.partition(' ')[0]})"[:200]
 
 
 def _facts(wish: Wish) -> dict[str, object]:

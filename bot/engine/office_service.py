@@ -87,6 +87,7 @@ class OfficeService:
     reminders: Any = None  # `bot.engine.reminders.Reminders`, for commands
     rehearsals: Any = None  # `bot.engine.rehearsing.Rehearsals`, for commands
     plans: Any = None  # `bot.engine.plans.Plans`, for commands
+    indices: Any = None  # `bot.engine.index_service.IndexService`, for commands
     exports: Any = None  # `bot.engine.exports.Exports`, for commands
     jobs: Any = None  # `bot.engine.job_office.JobOffice`, for commands
     _drafting: Drafting = field(default_factory=Drafting)

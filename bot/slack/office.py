@@ -9,6 +9,7 @@ from bot.engine.office import ReleaseOffice
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from bot.engine.index_office import IndexOffice
     from bot.ports import Clock
     from bot.settings import Settings
 
@@ -63,6 +64,10 @@ class Office(ReleaseOffice, Protocol):
     @property
     def jobs(self) -> Any:
         """Jobs that go on on servers (`bot.engine.job_office.JobOffice`)."""
+
+    @property
+    def indices(self) -> IndexOffice:
+        """The search indices of every environment."""
 
     @property
     def commands(self) -> Sequence[Any]:

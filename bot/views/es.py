@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from slack_sdk.models.blocks import Block
 
+    from bot.domain.errors import ReleaseError
     from bot.domain.index_report import Candidate, Compared, RunningJob, Standing, Started
     from bot.domain.indices import Comparison, Index, Pair
     from bot.engine.index_guards import Guard
@@ -145,8 +146,8 @@ def created(environment: str, pair: Pair, by: str) -> kit.Message:
     return kit.message(text, [kit.section(text), kit.context(f"To fill them: {code('/release es reindex')}")])
 
 
-def started(environment: str, one: Started, by: str, *, live: bool) -> kit.Message:
-    """Tell that a job was started, and how to look at it by hand."""
+def started(environment: str, one: Started, by: str, *, live: bool, proved: str = "") -> kit.Message:
+    """Tell that a job was started, how to look at it by hand, and whether its first dataset is where it belongs."""
     pair = f"the {'live' if live else 'inactive'} pair of {escape(environment, 60)}, {code(one.pair.dataset, 80)}"
     text = f"{mention(by)} started indexing {count(one.datasets, 'dataset')} into {pair}."
     rows = [
@@ -156,6 +157,16 @@ def started(environment: str, one: Started, by: str, *, live: bool) -> kit.Messa
     ]
     if one.forgotten:
         rows.append(f"{count(one.forgotten, 'dataset')} deleted meanwhile went from the inactive pair.")
+    rows += [escape(proved or "Once its first dataset is proved to be in the right pair, it goes on.", 300)] * (
+        not live
+    )
     by_hand = " ".join(one.commands)
     blocks = [kit.section("\n".join(rows)), *([kit.context(f"By hand: {code(by_hand, 600)}")] if by_hand else [])]
     return kit.message(text, blocks)
+
+
+def unproved(one: Started, problem: ReleaseError) -> kit.Message:
+    """Tell everybody that a job was ended, for its first dataset is not where it belongs."""
+    text = f"{escape(one.name, 80)} was not let go on: {escape(problem.message, 900)}"
+    hint = [kit.context(f"{escape(problem.changed, 300)} Try: {escape(problem.hint, 400)}")] * bool(problem.hint)
+    return kit.message(text, [kit.section(f"*{text}*"), *hint])

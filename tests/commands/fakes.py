@@ -276,6 +276,7 @@ class Office:
     trouble: ReleaseError | None = None
     requests: list[dict[str, Any]] = field(default_factory=list)
     authors: Any = None
+    indices: Any = None
     rehearsals: Rehearsals = field(default_factory=Rehearsals)
     followed: list[tuple[str, tuple[str, str], bool]] = field(default_factory=list)
     plans: Plans = field(init=False)
