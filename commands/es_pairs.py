@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     from bot.domain.index_report import Wish
 
-_NAMES = ("except", "without")
+_NAMES, _KINDS = ("except", "without"), ("dataset", "field")
+_KEY = 100  # characters
 
 
 async def create(ctx: CommandContext, args: tuple[str, ...]) -> None:
@@ -53,7 +54,7 @@ async def repair(ctx: CommandContext, args: tuple[str, ...]) -> None:
     no_more(words, "es repair [ENVIRONMENT]")
     wish, standing, _ = await ctx.office.indices.wish(Deed.REPAIR, environment, by=ctx.person)
     wishes = [
-        replace(wish, side=one.side, names=one.pair.names, uuids=one.uuids) for one in standing.candidates if one.whole
+        replace(wish, side=one.side, names=one.pair.names, uuids=one.uuids) for one in standing.candidates if one.fit
     ]
     key = f"es-{ctx.source}"
     await ctx.post(key, *forms.repair(standing, wishes, key))
@@ -81,15 +82,12 @@ async def _ask(ctx: CommandContext, deed: Deed, args: tuple[str, ...]) -> None:
     await ctx.post(key, *forms.request(wish, standing, found, key))
 
 
-_KINDS = ("dataset", "field")
-
-
 async def press(ctx: CommandContext, click: Click) -> None:
     """Open the form in which the side, or the index, is typed; who asked is told at once that another one confirms."""
     values = unpacked(click.value)
     wish = _wish(values)
     demand_second(wish, ctx.person, now=ctx.office.clock.now())
-    await ctx.open_modal(forms.typed_form(wish, str(values.get("key", ""))))
+    await ctx.open_modal(forms.typed_form(wish, _key(ctx, values)))
 
 
 def mistyped(form: Form) -> Mapping[str, str]:
@@ -101,7 +99,7 @@ def mistyped(form: Form) -> Mapping[str, str]:
 async def confirm(ctx: CommandContext, form: Form) -> None:
     """Do it, and leave what became of it in the place of the request."""
     values = unpacked(form.metadata)
-    wish, key = _wish(values), str(values.get("key", "")) or f"es-{ctx.source}"
+    wish, key = _wish(values), _key(ctx, values)
     title = f"{wish.deed.capitalize()} on {wish.environment}, confirmed by {ctx.person.name}"
 
     async def tell(text: str) -> None:
@@ -126,3 +124,9 @@ async def confirm(ctx: CommandContext, form: Form) -> None:
 def _wish(values: Mapping[str, object]) -> Wish:
     inner = values.get("wish")
     return read(inner if isinstance(inner, dict) else {})
+
+
+def _key(ctx: CommandContext, values: Mapping[str, object]) -> str:
+    """Return the key of the request's message; a message of anything else is left alone."""
+    key = str(values.get("key", ""))
+    return key if key.startswith("es-") and len(key) <= _KEY else f"es-{ctx.source}"

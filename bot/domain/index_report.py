@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 from bot.domain.errors import Conflict, NotAllowed, Refused, WrongUse
 from bot.domain.indices import Side
+from bot.domain.layout import room_needed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
     from datetime import date
 
     from bot.domain.indices import Comparison, Index, Pair, Room, Seen
@@ -20,8 +21,7 @@ if TYPE_CHECKING:
 
 ASKED_WITHIN = timedelta(hours=1)  # how long a request for a second person stands
 MOST_NAMED = 15  # datasets or fields that a person may name at once
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:-]{0,49}", re.ASCII)
-ROOM = 1.3  # times the live pair that must fit below the watermark
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:-]{0,39}", re.ASCII)
 
 
 class Deed(StrEnum):
@@ -75,6 +75,11 @@ class Candidate:
     def whole(self) -> bool:
         """Both are there and open."""
         return all(one is not None and one.open for one in self.indices)
+
+    @property
+    def fit(self) -> bool:
+        """Both could be searched in."""
+        return self.whole and all(one is not None and one.health != "red" for one in self.indices)
 
     @property
     def uuids(self) -> tuple[str, str]:
@@ -182,9 +187,9 @@ def demand_same(wish: Wish, found: Candidate) -> None:
         )
 
 
-def demand_room(live: Sequence[Index], room: Room) -> int:
-    """Return the bytes that a second pair needs, 1.3 times the live one; raises `Refused` where they do not fit."""
-    needed = round(ROOM * sum(one.size for one in live))
+def demand_room(seen: Seen, room: Room) -> int:
+    """Return the bytes that a second pair needs; raises `Refused` where they do not fit below the watermark."""
+    needed = room_needed(seen)
     if needed > room.until_watermark:
         raise Refused(
             f"A second pair needs {size(needed)} (1.3 times the live one), and {size(max(0, room.until_watermark))} "

@@ -6,8 +6,9 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bot.domain.comparing import differences, dynamic_fields
 from bot.domain.errors import Unavailable
-from bot.engine.index_looks import Look, compared, definition_differences
+from bot.engine.index_looks import Look, compared
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -165,9 +166,9 @@ async def _definitions(indices: SearchIndices, new: Pair, wanted: Definitions) -
     )
     wrong, extra = [], []
     for name, definition in pairs:
-        faults, dynamic = definition_differences(definition, await indices.definition(index=name))
-        wrong += [f"{name}: {one}" for one in faults]
-        extra += [f"{name}: {one}" for one in dynamic]
+        found = await indices.definition(index=name)
+        wrong += [f"{name}: {one}" for one in differences(definition, found)]
+        extra += [f"{name}: {one}" for one in dynamic_fields(definition, found)]
     noted = f"; {len(extra)} dynamic fields besides: {some(extra)}" if extra else ""
     return Guard(DEFINITIONS, not wrong, (some(wrong) if wrong else "as the code creates them") + noted)
 

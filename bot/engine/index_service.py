@@ -20,11 +20,12 @@ from bot.domain.index_report import (
     demand_room,
 )
 from bot.domain.indices import Side
+from bot.domain.layout import Sound, layout
 from bot.engine import index_probe
 from bot.engine.guard import guarded
 from bot.engine.index_guards import guards
 from bot.engine.index_jobs import IndexJobs, failures, running, workplace_of
-from bot.engine.index_looks import Look, compared, fault_of
+from bot.engine.index_looks import Look, compared
 from bot.engine.index_turns import InTime, Turns
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ class IndexService:
         """Create the inactive pair, index by index; one that this very request made before counts as made."""
         area = self._area(environment)
         standing = await self._standing(area)
-        live, new = _order(standing)
+        _, new = _order(standing)
         mark = f"{by.slack} {source.partition(' ')[0]}"
         foreign = [one for one in new.indices if one is not None and one.made_by != mark]
         if foreign:
@@ -91,7 +92,7 @@ class IndexService:
                 f"{made_by(foreign[0].made_by)}, with {foreign[0].documents:,} documents; nothing was created.",
                 hint=f"/release es drop {environment}",
             )
-        demand_room([one for one in live.indices if one is not None], await area.indices.room())
+        demand_room(standing.seen, await area.indices.room())
         place = await workplace_of(area, new.pair, release=release)
         wanted = await area.reindexing.definitions(workplace=place)
         made = []
@@ -192,8 +193,8 @@ class IndexService:
             Candidate(side, pair, (seen.indices.get(pair.dataset), seen.indices.get(pair.annotation)))
             for side, pair in pairs.items()
         )
-        side = Look(seen).side
-        return Standing(area.name, seen, side, fault_of(seen), (first, second), self._clock.now(), jobs, jobs_problem)
+        look = Look(seen)
+        return Standing(area.name, seen, look.side, look.fault, (first, second), self._clock.now(), jobs, jobs_problem)
 
     def _area(self, environment: str) -> IndexArea:
         if environment not in self._areas:
@@ -244,14 +245,20 @@ def _side(deed: Deed, standing: Standing, side: Side | None) -> Side:
         case Deed.REPAIR:
             if not standing.fault:
                 raise Conflict("The aliases are in order; nothing was done.", hint="/release es status")
-            whole = [one.side for one in standing.candidates if one.whole]
-            if not whole or (side is not None and side not in whole):
+            fit = _repairable(standing)
+            if not fit or (side is not None and side not in fit):
                 raise Refused(
-                    f"{standing.fault} Neither side can take over as it is: an index is missing or closed.",
-                    hint="/release es status; restore the missing index from a snapshot, or reindex",
+                    f"{standing.fault} That side cannot take over as it is.",
+                    hint="/release es status; what is missing comes from a snapshot, what has an alias's name goes by hand",
                     changed="Nothing.",
                 )
-            return side or whole[0]
+            return side or fit[0]
+
+
+def _repairable(standing: Standing) -> list[Side]:
+    """Return the sides that both aliases could point at."""
+    found = layout(standing.seen)
+    return [] if isinstance(found, Sound) else [one.side for one in found.candidates]
 
 
 async def _told(tell: Tell | None, text: str) -> None:

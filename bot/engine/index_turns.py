@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 from bot import permit
 from bot.domain.errors import Conflict, Held, Refused, Unavailable
 from bot.domain.index_report import Deed, demand_same, demand_second
+from bot.domain.layout import repair_actions
 from bot.domain.release import FINISHED, ReleaseState
 from bot.engine import failpoints
 from bot.engine.index_guards import failing
 from bot.engine.index_jobs import demand_none_runs, running
-from bot.engine.index_looks import alias_actions
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -127,7 +127,7 @@ class Turns:
                 if one is not None:
                     await area.indices.drop(index=one.name, uuid=one.uuid)
         else:
-            await area.indices.change_aliases(actions=alias_actions(standing.seen, wish.side))
+            await area.indices.change_aliases(actions=repair_actions(standing.seen, wish.side))
 
     @staticmethod
     def _is_done(wish: Wish, standing: Standing) -> bool:

@@ -61,7 +61,7 @@ def repair(standing: Standing, wishes: Sequence[Wish], key: str) -> kit.Message:
     text = f"Aliases of {escape(standing.environment, 60)} are out of order: {escape(standing.fault, 700)}"
     blocks: list[Block] = [kit.section(f"*{text}*")]
     for one in standing.candidates:
-        whole = "" if one.whole else " – cannot be chosen: an index is missing or closed"
+        whole = "" if one.fit else " – cannot be chosen: an index is missing, closed or red"
         blocks.append(kit.section("\n".join([f"*{one.side}*{whole}", *_indices(one, standing)])))
     buttons = [
         kit.button(f"Point both at {one.side} …", f"{ids.ES_REPAIR}{one.side}", {"wish": plain(one), "key": key})

@@ -255,28 +255,29 @@ ADMIN = Person("U05ADM", "Admin", frozenset({"admin"}))
 DATASETS = {"2026-01-03_10h": 3, "2026-01-02_10h": 0, "2026-01-01_10h": 7}
 
 
-class EsWorld(World):
-    """A person in the channel, with two pairs behind the router: yin live and full, yang full as well unless taken away."""
+@dataclass
+class Search:
+    """Two pairs, yin live and both full, the database behind them, and the service over all that."""
 
-    def __init__(self, person: Person = ANA) -> None:
-        super().__init__(person=person, office=Office())
-        self.indices, self.log, self.clock = Indices(), Log(), Clock()
-        self.office.clock = self.clock
-        self.datasets, self.jobs = Datasets(dict(DATASETS)), Jobs()
+    indices: Any = field(default_factory=Indices)
+    datasets: Datasets = field(default_factory=lambda: Datasets(dict(DATASETS)))
+    jobs: Jobs = field(default_factory=Jobs)
+    reindexing: Reindexing = field(init=False)
+
+    def __post_init__(self) -> None:
         self.reindexing = Reindexing(self.indices)
         for side in ("yin", "yang"):
             self.fill(side)
         self.indices.pointing = {"dataset": ("dataset-yin",), "annotation": ("annotation-yin",)}
-        self.open()
 
     def fill(self, side: str, made_by: str = "") -> None:
         self.indices.make(f"dataset-{side}", dict.fromkeys(DATASETS, ("a", True)), made_by)
         self.indices.make(f"annotation-{side}", DATASETS, made_by)
 
-    def open(self) -> None:
+    def service(self, desk: Any, log: Any, clock: Any) -> IndexService:
         """Put the service together, as after a restart."""
         ports: Any = SimpleNamespace(
-            clock=self.clock,
+            clock=clock,
             indices=self.indices,
             datasets=self.datasets,
             reindexing=self.reindexing,
@@ -284,8 +285,45 @@ class EsWorld(World):
             server=SimpleNamespace(checkout=_checkout),
         )
         area = IndexArea("prod", ports, "/opt/engine", "/opt/engine/conf/config.json", 2, 8)
-        desk: Any = self.desk
-        self.office.indices = IndexService({"prod": area}, desk=desk, log=self.log, clock=self.clock)
+        return IndexService({"prod": area}, desk=desk, log=log, clock=clock)
+
+
+def indices_of(desk: Any, log: Any, clock: Any) -> IndexService:
+    """Return the service over two pairs in memory."""
+    return Search().service(desk, log, clock)
+
+
+class EsWorld(World):
+    """A person in the channel, with two pairs behind the router: yin live and full, yang full as well unless taken away."""
+
+    def __init__(self, person: Person = ANA) -> None:
+        super().__init__(person=person, office=Office())
+        self.search, self.log, self.clock = Search(), Log(), Clock()
+        self.office.clock = self.clock
+        self.open()
+
+    def open(self) -> None:
+        """Put the service together, as after a restart."""
+        self.office.indices = self.search.service(self.desk, self.log, self.clock)
+
+    def fill(self, side: str, made_by: str = "") -> None:
+        self.search.fill(side, made_by)
+
+    @property
+    def indices(self) -> Indices:
+        return self.search.indices
+
+    @property
+    def datasets(self) -> Datasets:
+        return self.search.datasets
+
+    @property
+    def jobs(self) -> Jobs:
+        return self.search.jobs
+
+    @property
+    def reindexing(self) -> Reindexing:
+        return self.search.reindexing
 
     def held(self, by: str = "", release: str = "") -> None:
         self.desk.locks["prod"] = LockView("prod", by or "U09", "my reason", worlds.NOW, release)

@@ -7,6 +7,7 @@ import json
 import random
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -34,6 +35,8 @@ KNOWN = (
     "sm-api",
     *("from", "until", "because", "2h", "tomorrow", "F1", "2026-12-01", "18:00", "--at", "cancel", "postpone", "S1"),
     *("log", "picture", "stop", "workers", "--lines", "r1-es_update-1"),
+    *("compare", "create", "repair", "swap", "swap-back", "drop", "reindex", "update", "--all", "--since", "--changed"),
+    *("--failed", "--ids", "--workers", "--except", "--without", "--release", "2026-01-01_10h"),
 )
 ACTIONS = (
     *(ids.RETRY, ids.SKIP, ids.ABORT, ids.PAUSE, ids.RESUME, ids.REVIEW_FINDINGS, ids.REVIEW_COMMITS, ids.REVIEW_START),
@@ -58,10 +61,12 @@ ACTIONS = (
         ids.REHEARSAL_STOP,
         *(ids.JOB_LOG, ids.JOB_PICTURE, ids.JOB_STOP, ids.JOB_WORKERS),
     ),
+    *(ids.ES_CONFIRM, f"{ids.ES_REPAIR}yin", f"{ids.ES_REPAIR}yang"),
     *(f"{ids.PEOPLE_WHO}x", f"{ids.PEOPLE_ELSE}x", ids.PLAN_EDIT),
 )
 CALLBACKS = (
     *(ids.PREVIEW_FORM, ids.SKIP_FORM, ids.ABORT_FORM, ids.ASK_FORM, ids.ROLL_BACK_FORM, ids.TAKE_OVER_FORM),
+    *(ids.ES_FORM,) * 2,
     *(f"{ids.QUESTION_FORM}{one}" for one in ids.FORMS),
     *(ids.STOP_JOB_FORM, ids.WORKERS_FORM),
     *(ids.PLAN_CHOOSE, *(f"{ids.PLAN_FORM}{one}" for one in ids.EDITS)),
@@ -236,6 +241,10 @@ class Fuzz:
         """What a button or a form of that name carries, true for the most part."""
         if self.random.random() < 0.15:
             return self.text()
+        if name.startswith("es:"):
+            return json.dumps({"wish": self._wish(), "key": self._pick(("es-1", "R1", ""), 0.2)})
+        if name.startswith(("lock", "schedule", "job")):
+            return json.dumps(self._waiting(name))
         release, step, attempt = self.random.choice(self.releases or [("R1", "tag", 1)])
         found: dict[str, Any] = {"release": release, "step": step, "attempt": attempt}
         if name.startswith("question") and self.questions:
@@ -247,14 +256,6 @@ class Fuzz:
                 "strategy": self._pick(("", "in_place"), 0.2), "only": [self._pick(("sm-api",), 0.5)], "base": self._pick(("", "1.9.9")),
                 "at": self._pick(("", "2027-03-28T01:30:00+00:00"), 0.2), "zone": self._pick(("", "Europe/Berlin"), 0.2),
             }  # fmt: skip
-        if name.startswith("lock"):
-            found = {
-                "environment": self._pick(("prod",)), "wait": self.random.randint(0, 9), "owner": "U01REL",
-                "since": self._pick(("2026-11-24T12:00:00+00:00",)), "key": self._pick(("", "lock-needed-x"), 0),
-            }  # fmt: skip
-        if name.startswith(("job", "schedule")):
-            job = {"environment": self._pick(("prod",)), "job": self._pick(("r1-es_update-1",), 0.3)}
-            found = job if name.startswith("job") else {"scheduled": self.random.randint(0, 3)}
         if name.startswith("plan"):
             found |= {
                 "seen": self.random.randint(0, 2),
@@ -268,10 +269,40 @@ class Fuzz:
             found[self.random.choice(list(found))] = copy.deepcopy(self.random.choice(ODD))
         return json.dumps(found)
 
+    def _waiting(self, name: str) -> dict[str, Any]:
+        """What a button of a lock, of a scheduled start or of a job carries."""
+        if name.startswith("job"):
+            return {"environment": self._pick(("prod",)), "job": self._pick(("r1-es_update-1",), 0.3)}
+        if name.startswith("schedule"):
+            return {"scheduled": self.random.randint(0, 3)}
+        return {
+            "environment": self._pick(("prod",)), "wait": self.random.randint(0, 9), "owner": "U01REL",
+            "since": self._pick(("2026-11-24T12:00:00+00:00",)), "key": self._pick(("", "lock-needed-x"), 0),
+        }  # fmt: skip
+
+    def _wish(self) -> dict[str, Any]:
+        """Something to be done with the search indices, as a button carries it."""
+        side = self._pick(("yin", "yang"), 0.1)
+        wish: dict[str, Any] = {
+            "deed": self._pick(("swap", "swap-back", "repair", "drop"), 0.1), "environment": self._pick(("prod",)), "side": side,
+            "names": [f"dataset-{side}", f"annotation-{side}"], "uuids": ["uuid-3", "uuid-4"], "by": self._pick(PEOPLE, 0.1),
+            "at": self._pick((self.now(), "2026-11-24T12:00:00+00:00", "0001-01-01"), 0.1), "but": [self.text()], "without": [],
+        }  # fmt: skip
+        if self.random.random() < 0.2:
+            wish[self.random.choice(list(wish))] = copy.deepcopy(self.random.choice(ODD))
+        return wish
+
+    @staticmethod
+    def now() -> str:
+        return datetime.now(UTC).isoformat(timespec="seconds")
+
     def _input(self) -> dict[str, Any]:
         if self.random.random() < 0.1:
             return {"type": "checkboxes", "selected_options": [{"value": self.text()}]}
-        return {"type": "plain_text_input", "value": self.random.choice((self.text(), None, "1.9.10"))}
+        return {
+            "type": "plain_text_input",
+            "value": self.random.choice((self.text(), None, "1.9.10", "yang", "dataset-yang")),
+        }
 
     def _mutate(self, value: Any) -> None:
         """Replace, or leave out, one thing somewhere inside."""

@@ -44,6 +44,7 @@ from bot.engine.clock import SystemClock
 from bot.engine.desk import Desk
 from bot.engine.exports import Exports
 from bot.engine.freezes import Freezes
+from bot.engine.index_log import IndexLog
 from bot.engine.job_office import JobOffice
 from bot.engine.lock_queue import LockQueue
 from bot.engine.narrator import Narrator
@@ -67,6 +68,7 @@ from bot.slack.quick import open_intake
 from bot.slack.router import Router
 from bot.slack.sender import Sender
 from bot.slack.store import SqlMessages
+from tests.commands.es_world import indices_of
 from tests.engine.jobhost import JOB, JobHost, following
 from tests.engine.rehearsing import Stage, rehearsals_on
 from tests.slack.conftest import CHANNEL, QUICK
@@ -241,6 +243,7 @@ async def whole_bot(slack: StrictSlack, folder: Path, log: io.StringIO) -> Async
             clock=clock,
             interval=60,
         )
+        office.indices = indices_of(desk, IndexLog(store, clock=clock), clock)
         office.queue = LockQueue(store, outbox, clock, MINUTES)
         pace = Pace(3600, Quiet(dt.time(20), dt.time(8), chosen.zone))
         office.reminders = Reminders(store, outbox, clock, pace, pace)
