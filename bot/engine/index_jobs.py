@@ -24,7 +24,14 @@ if TYPE_CHECKING:
     from bot.domain.world import JobSpec
     from bot.ports import DatasetDatabase, Jobs, Ports, Reindexing, SearchIndices
 
-TARGET, INDEX, ENVIRONMENT, BY, CHOICE = "target", "index", "environment", "by", "choice"  # marks of a job
+TARGET, INDEX, ENVIRONMENT, BY, CHOICE, ORDER = (
+    "target",
+    "index",
+    "environment",
+    "by",
+    "choice",
+    "order",
+)  # marks of a job
 Port = TypeVar("Port")
 
 
@@ -84,8 +91,9 @@ async def running(area: IndexArea) -> tuple[RunningJob, ...]:
     """Return the jobs of the web server that index datasets and have not ended, whoever started them."""
     found = []
     for one in await area.jobs.find(marks={}):
-        ledger = await area.reindexing.ledger(name=one.name) if one.state is JobState.RUNNING else None
-        if one.state is JobState.RUNNING and (ledger is not None or TARGET in one.marks):
+        runs = one.state is JobState.RUNNING
+        ledger = await area.reindexing.ledger(name=one.marks.get(ORDER, one.name)) if runs else None
+        if runs and (ledger is not None or TARGET in one.marks):
             counts = (ledger.done, ledger.total) if ledger else (None, None)
             line = area.jobs.attach_line(name=one.name)
             target, index = one.marks.get(TARGET, ""), one.marks.get(INDEX, "")
@@ -168,10 +176,7 @@ class IndexJobs:
         }
         inactive = target is Target.INACTIVE
         if inactive:
-            marks |= {
-                **await index_probe.before(area.indices, pair, live.pair, chosen[0]),
-                index_probe.WORKERS: str(workers),
-            }
+            marks |= await index_probe.before(area.indices, pair, live.pair, chosen[0])
         order = Order(target, chosen, code, configuration, pair, workers=workers, probe=inactive, marks=marks)
         forgotten = await area.indices.forget(pair=pair, datasets=gone) if gone else 0
         spec = await area.reindexing.order(name=name, order=order)
@@ -241,7 +246,7 @@ async def failures(area: IndexArea, pair: Pair) -> dict[str, str]:
     """
     found: dict[str, str] = {}
     for job in await area.jobs.find(marks={INDEX: pair.dataset}):
-        ledger = await area.reindexing.ledger(name=job.name)
+        ledger = await area.reindexing.ledger(name=job.marks.get(ORDER, job.name))
         if ledger is not None and ledger.ended and job.marks.get(CHOICE) in (Choice.ALL, Choice.FAILED):
             found.clear()
         for one in ledger.failed if ledger else ():

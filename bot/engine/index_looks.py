@@ -54,11 +54,16 @@ async def compared(
     exceptions: Collection[str] = (),
     ignored: Collection[str] = (),
 ) -> Comparison:
-    """Compare the pairs with each other and with PostgreSQL, which is asked last: what was deleted meanwhile shows."""
+    """Compare the pairs with each other and with PostgreSQL, which is asked last: what was deleted meanwhile shows.
+
+    A dataset that METASPACE does not index, having no molecular databases, need not be in the new pair; one that is there all the
+    same, from an edit, is held against the live pair like any other.
+    """
     old, fresh = await asyncio.gather(
         indices.dataset_documents(index=live.dataset, without=ignored),
         indices.dataset_documents(index=new.dataset, without=ignored),
     )
     counts = await indices.annotation_counts(index=new.annotation)
-    annotations = await datasets.annotation_counts()
+    unindexed = {one: 0 for one in await datasets.without_databases() if one in fresh}
+    annotations = {**unindexed, **await datasets.annotation_counts()}
     return compare(annotations=annotations, live=old, new=fresh, counts=counts, ignored=ignored, excepted=exceptions)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bot.ports import Clock
     from bot.search_ports import SearchIndices
 
-PROBED, NEW, DOCUMENTS, OTHER, WORKERS = "probed", "new_before", "documents_before", "other_before", "workers"
+PROBED, NEW, DOCUMENTS, OTHER = "probed", "new_before", "documents_before", "other_before"  # marks
 POLL = 5.0  # seconds between two looks
 BLIND = 900.0  # seconds for which a server may be out of sight
 
@@ -71,8 +71,7 @@ async def _judged(area: IndexArea, run: JobReport, pair: Pair, other: Pair) -> s
             hint=f"look at its log: {area.jobs.attach_line(name=run.name)}",
             changed=f"At most {dataset} was written.",
         )
-    workers = int(run.marks.get(WORKERS) or area.workers)
-    await area.reindexing.set_workers(name=run.name, workers=workers)
+    await area.reindexing.let_go_on(name=run.name)
     return f"Its first dataset, {dataset}, landed in {pair.dataset} and nothing in {other.dataset}; it goes on."
 
 

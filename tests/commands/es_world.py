@@ -131,12 +131,16 @@ class Datasets:
     """PostgreSQL: dataset id → annotations."""
 
     rows: dict[str, int]
+    unindexed: tuple[str, ...] = ()
 
     async def dataset_ids(self, *, since: date | None = None) -> Sequence[str]:
         return [one for one in sorted(self.rows, reverse=True) if since is None or one[:10] >= since.isoformat()]
 
     async def annotation_counts(self, *, datasets: Collection[str] = ()) -> Mapping[str, int]:
         return dict(self.rows)
+
+    async def without_databases(self) -> Sequence[str]:
+        return self.unindexed
 
 
 @dataclass
@@ -191,7 +195,7 @@ class Reindexing:
     async def order(self, *, name: str, order: Order) -> JobSpec:
         self.orders[name] = order
         self.ledgers[name] = Ledger(len(order.datasets), 1, wanted_workers=order.workers, awaits_probe=order.probe)
-        return JobSpec(name, ("python",), order.code)
+        return JobSpec(name, ("python",), order.code, marks={"order": name})
 
     async def ledger(self, *, name: str) -> Ledger | None:
         order = self.orders.get(name)
@@ -201,8 +205,8 @@ class Reindexing:
             one.documents.setdefault(order.datasets[0], ("a", True))
         return self.ledgers.get(name)
 
-    async def set_workers(self, *, name: str, workers: int) -> None:
-        self.ledgers[name] = replace(self.ledgers[name], awaits_probe=False, workers=workers)
+    async def let_go_on(self, *, name: str) -> None:
+        self.ledgers[name] = replace(self.ledgers[name], awaits_probe=False)
 
     def commands(self, *, order: Order) -> tuple[str, ...]:
         return ("python", "-m", "scripts.update_es_index", "--config", order.configuration)

@@ -216,6 +216,17 @@ async def test_a_person_may_excuse_a_dataset_that_is_missing_but_none_that_is_hi
     assert "does not hold" in other.shown
 
 
+async def test_a_dataset_that_is_not_indexed_need_not_be_there_and_is_compared_where_it_is(world: EsWorld) -> None:
+    world.datasets.unindexed = ("bare", "absent")
+    for side in ("yin", "yang"):
+        world.indices.content[f"dataset-{side}"].documents["bare"] = ("a", True)
+    await world.type("es compare")
+    assert "They agree" in world.shown
+    world.indices.content["dataset-yin"].documents["bare"] = ("b", False)
+    await world.type("es compare")
+    assert "1 visible to others" in world.shown
+
+
 async def test_an_index_made_anew_is_another_one(world: EsWorld) -> None:
     await world.asks("es swap")
     world.fill("yang")
@@ -333,7 +344,8 @@ async def test_reindex_goes_on_once_its_first_dataset_is_in_the_right_pair(world
     assert order.datasets == tuple(sorted(DATASETS, reverse=True))
     assert order.pair.dataset == "dataset-yang"
     assert order.configuration == "config.json"
-    assert world.reindexing.ledgers[name].workers == 4
+    assert order.workers == 4
+    assert not world.reindexing.ledgers[name].awaits_probe
     assert f"tmux attach -r -t {name}" in world.shown
     assert "it goes on" in world.shown
     with pytest.raises(Conflict, match=f"{name} is indexing"):
