@@ -112,7 +112,11 @@ class Turns:
         _demand_as_shown(wish, standing)
         await self._log.note(BEGUN, by=by.slack, source=source, data=_facts(wish))
         failpoints.reach("before_effect", WHERE)
-        await self._do(area, wish, standing)
+        try:
+            await self._do(area, wish, standing)
+        except Unavailable:
+            if not self._is_done(wish, await self._standing(area)):  # the answer was lost, perhaps not the request
+                raise
         failpoints.reach("after_effect", WHERE)
         if not self._is_done(wish, await self._standing(area)):
             raise Unavailable(

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from bot.domain.errors import Conflict, Refused
+from bot.domain.errors import Conflict, Refused, Unavailable
 from bot.domain.indices import (
     AliasAction,
     Aliases,
@@ -57,6 +57,7 @@ class Indices:
     free: int = 1000 * MIB
     requests: list[tuple[AliasAction, ...]] = field(default_factory=list)
     dies: bool = False
+    loses_answer: bool = False
     made: int = 0
 
     def make(self, name: str, documents: Mapping[str, Any], made_by: str = "", health: str = "green") -> None:
@@ -117,6 +118,8 @@ class Indices:
         if self.dies:
             self.dies = False
             raise KilledError
+        if self.loses_answer:
+            raise Unavailable("No answer within 60 s.", changed="Perhaps what was asked for.")
 
     async def forget(self, *, pair: Pair, datasets: Collection[str]) -> int:
         return sum(self.content[name].documents.pop(one, None) is not None for name in pair.names for one in datasets)

@@ -574,7 +574,13 @@ async def test_every_action_id_and_form_that_views_make_has_a_handler(world: Wor
     views = {one for command in world.office.commands for one in command.views}
     named = {value for name, value in vars(ids).items() if name.isupper() and isinstance(value, str)}
     forms = {ids.PREVIEW_FORM, ids.SKIP_FORM, ids.ABORT_FORM, ids.ROLL_BACK_FORM, ids.ASK_FORM, ids.TAKE_OVER_FORM}
-    forms |= {ids.STOP_JOB_FORM, ids.WORKERS_FORM, ids.PLAN_CHOOSE, *(f"{ids.PLAN_FORM}{one}" for one in ids.EDITS)}
+    forms |= {
+        ids.ES_FORM,
+        ids.STOP_JOB_FORM,
+        ids.WORKERS_FORM,
+        ids.PLAN_CHOOSE,
+        *(f"{ids.PLAN_FORM}{one}" for one in ids.EDITS),
+    }
     assert {one.partition(":")[0] for one in named if ":" in one} <= actions
     assert forms | {f"{ids.QUESTION_FORM}{one}" for one in ids.FORMS} == views
 

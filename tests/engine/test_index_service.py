@@ -115,3 +115,11 @@ async def test_the_state_is_looked_at_again_right_before(store: Store, search: S
     with pytest.raises(Conflict, match="minutes ago"):
         await service.carry_out(late, by=BEN, source="E4")
     assert search.indices.requests == []
+
+
+async def test_an_answer_that_was_lost_is_looked_for_in_the_world(store: Store, search: Search) -> None:
+    _, service = bot(store, search)
+    wish = await asked(service)
+    search.indices.loses_answer = True
+    assert await service.carry_out(wish, by=BEN, source="E5") == "yang is live on prod."
+    assert await kinds(store) == ["indices.begun", "indices.swapped"]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 # What is to happen to a dataset stands in a file of its name below ``fate``: a word, and how often. ``began`` and ``ended`` are
 # written to the diary with the process's id. While a file ``hold`` is there, or ``hold.<dataset>``, a dataset takes as long.
-SCRIPT = r'''
+SCRIPT = r"""
 import argparse, json, logging, os, sys, time
 from pathlib import Path
 
@@ -79,7 +79,7 @@ logger.info(f"{verb} {len(ids)} dataset(s)")
 for number, one in enumerate(ids, 1):
     logger.info(f"{verb} {number} out of {len(ids)}")
     work(one)
-'''
+"""
 
 
 @dataclass
