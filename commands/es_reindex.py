@@ -37,9 +37,7 @@ async def _start(ctx: CommandContext, args: tuple[str, ...], target: Target) -> 
     no_more(words, usage)
     wanted = _selection(given, usage)
     office = ctx.office.indices
-    started = await office.index(
-        environment, target, wanted, by=ctx.person, channel=ctx.channel, thread=ctx.thread, source=ctx.origin
-    )
+    started = await office.index(environment, target, wanted, by=ctx.person, source=ctx.origin)
     key, live = f"es-{ctx.source}", target is Target.LIVE
     await ctx.post(key, *views.started(environment, started, ctx.person.slack, live=live))
     if live:

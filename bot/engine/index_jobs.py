@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from bot.domain.indices import Pair
     from bot.domain.readmodel import Person
     from bot.domain.reindexing import Workplace
-    from bot.domain.world import JobSpec
     from bot.ports import DatasetDatabase, Jobs, Ports, Reindexing, SearchIndices
 
 TARGET, INDEX, ENVIRONMENT, BY, CHOICE, ORDER = (
@@ -36,10 +35,10 @@ Port = TypeVar("Port")
 
 
 class Follower(Protocol):
-    """Who tells people how a job goes, until it has ended, whatever happens to this process."""
+    """Who tells people how a job goes until it has ended, whatever happens to this process."""
 
-    async def follow(self, *, environment: str, spec: JobSpec, by: str, channel: str, thread: str, source: str) -> None:
-        """Follow a job of the web server from now on; harmless when it is followed already."""
+    async def follow(self, *, environment: str, name: str, kind: str, title: str, by: str) -> None:
+        """Follow a job of the web server from now on; it need not be there yet. Harmless when it is followed already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,8 +151,6 @@ class IndexJobs:
         wanted: Selection,
         *,
         by: Person,
-        channel: str,
-        thread: str,
         source: str,
     ) -> Started:
         """Choose the datasets, write the order, start the job, have it followed."""
@@ -180,11 +177,11 @@ class IndexJobs:
         order = Order(target, chosen, code, configuration, pair, workers=workers, probe=inactive, marks=marks)
         forgotten = await area.indices.forget(pair=pair, datasets=gone) if gone else 0
         spec = await area.reindexing.order(name=name, order=order)
-        await area.jobs.start(spec=replace(spec, marks={**spec.marks, **marks}))
         if self._follower is not None:
-            await self._follower.follow(
-                environment=area.name, spec=spec, by=by.slack, channel=channel, thread=thread, source=source
-            )
+            title = f"Datasets indexed into {pair.dataset}"
+            kind = f"reindex-{target}"
+            await self._follower.follow(environment=area.name, name=spec.name, kind=kind, title=title, by=by.slack)
+        await area.jobs.start(spec=replace(spec, marks={**spec.marks, **marks}))
         return Started(
             name,
             pair,

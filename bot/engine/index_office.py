@@ -51,9 +51,7 @@ class IndexOffice(Protocol):
     async def carry_out(self, wish: Wish, *, by: Person, source: str, tell: Tell | None = None) -> str:
         """Do it, after looking at everything again; return what was done, in a sentence."""
 
-    async def index(
-        self, environment: str, target: Target, wanted: Selection, *, by: Person, channel: str, thread: str, source: str
-    ) -> Started:
+    async def index(self, environment: str, target: Target, wanted: Selection, *, by: Person, source: str) -> Started:
         """Start a job that indexes datasets into the inactive or the live pair; raises `Conflict` while another runs."""
 
     async def prove(self, environment: str, started: Started) -> str:

@@ -145,15 +145,11 @@ class IndexService:
 
         return await self._turns.carry_out(area, wish, by=by, source=source, guards=looked)
 
-    async def index(
-        self, environment: str, target: Target, wanted: Selection, *, by: Person, channel: str, thread: str, source: str
-    ) -> Started:
+    async def index(self, environment: str, target: Target, wanted: Selection, *, by: Person, source: str) -> Started:
         """Start a job; see `IndexOffice`."""
         area = self._area(environment)
         standing = await self._standing(area)
-        started = await self._jobs.start(
-            area, standing, target, wanted, by=by, channel=channel, thread=thread, source=source
-        )
+        started = await self._jobs.start(area, standing, target, wanted, by=by, source=source)
         said = {
             "environment": environment,
             "target": str(target),

@@ -263,6 +263,16 @@ DATASETS = {"2026-01-03_10h": 3, "2026-01-02_10h": 0, "2026-01-01_10h": 7}
 
 
 @dataclass
+class Follower:
+    """What was asked to be followed."""
+
+    asked: list[tuple[str, str, str]] = field(default_factory=list)
+
+    async def follow(self, *, environment: str, name: str, kind: str, title: str, by: str) -> None:
+        self.asked.append((environment, name, kind))
+
+
+@dataclass
 class Search:
     """Two pairs, yin live and both full, the database behind them, and the service over all that."""
 
@@ -270,6 +280,7 @@ class Search:
     datasets: Datasets = field(default_factory=lambda: Datasets(dict(DATASETS)))
     jobs: Jobs = field(default_factory=Jobs)
     reindexing: Reindexing = field(init=False)
+    follower: Follower = field(default_factory=Follower)
 
     def __post_init__(self) -> None:
         self.reindexing = Reindexing(self.indices)
@@ -292,7 +303,7 @@ class Search:
             server=SimpleNamespace(checkout=_checkout),
         )
         area = IndexArea("prod", ports, "/opt/engine", "/opt/engine/conf/config.json", 2, 8)
-        return IndexService({"prod": area}, desk=desk, log=log, clock=clock)
+        return IndexService({"prod": area}, desk=desk, log=log, clock=clock, follower=self.follower)
 
 
 def indices_of(desk: Any, log: Any, clock: Any) -> IndexService:
