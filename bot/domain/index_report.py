@@ -164,6 +164,17 @@ class Started:
     facts: Mapping[str, object] = field(default_factory=dict)
 
 
+def mark_of(by: str, source: str, release: str = "") -> str:
+    """Return what the bot writes into an index that a person asked for: who, which request, and whose code it was made with."""
+    return f"{by} {source.partition(' ')[0]} {release}".strip()
+
+
+def release_of(made_by: str) -> str:
+    """Return the release whose code an index was made with, by its mark: a step's (``R7-create``) or a person's; else empty."""
+    found = re.fullmatch(r"(R\d+)-.*|\S+ \S+ (R\d+)", made_by, re.DOTALL)
+    return (found.group(1) or found.group(2)) if found else ""
+
+
 def demand_second(wish: Wish, by: Person, *, now: datetime) -> None:
     """Raise `NotAllowed` for who asked themselves, whatever their role, and `Conflict` for what was asked too long ago."""
     if wish.deed is not Deed.REPAIR and by.slack == wish.asked_by:

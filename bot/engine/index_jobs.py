@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from bot.domain.errors import Conflict, Refused, Unavailable, WrongUse
-from bot.domain.index_report import Choice, RunningJob, Started
+from bot.domain.index_report import Choice, RunningJob, Started, release_of
 from bot.domain.reindexing import Order, Target
 from bot.domain.world import JobState
 from bot.engine import index_probe
@@ -31,6 +31,7 @@ TARGET, INDEX, ENVIRONMENT, BY, CHOICE, ORDER = (
     "choice",
     "order",
 )  # marks of a job
+OWN = "es-"  # how the workplaces begin that belong to no release
 Port = TypeVar("Port")
 
 
@@ -110,30 +111,28 @@ def demand_none_runs(area: IndexArea, jobs: Sequence[RunningJob], *, what: str) 
         )
 
 
-async def workplace_of(area: IndexArea, pair: Pair, *, release: str = "") -> Workplace:
-    """Return the release's workplace, or the newest that names this pair; made for the code deployed where there is none.
+async def workplace_of(area: IndexArea, one: Candidate, *, release: str = "") -> Workplace:
+    """Return the workplace of the code that a pair is made with: a release's, else one for the code deployed, made where it is not there.
 
-    Raises `WrongUse` for a release that has none, `Refused` where its workplace names the other pair.
+    Without ``release``, the indices' own mark says whose. Raises `WrongUse` for a named release that has no workplace, `Refused`
+    where that names the other pair.
     """
+    marked = next((found for index in one.indices if index and (found := release_of(index.made_by))), "")
+    place = await area.reindexing.workplace(release=release or marked) if release or marked else None
+    if place is not None and place.pair == one.pair:
+        return place
     if release:
-        found = await area.reindexing.workplace(release=release)
-        if found is None:
+        if place is None:
             raise WrongUse(
                 f"{release} has no workplace on the web server; nothing was done.", hint="/release es status"
             )
-        if found.pair != pair:
-            raise Refused(
-                f"{release}'s workplace is made for {found.pair.dataset}, and that is not the inactive pair.",
-                hint="/release es status",
-                changed="Nothing.",
-            )
-        return found
+        raise Refused(
+            f"{release}'s workplace is made for {place.pair.dataset}, and that is not the inactive pair.",
+            hint="/release es status",
+            changed="Nothing.",
+        )
     commit = (await area.ports.server.checkout()).commit
-    own = f"es-{pair.dataset.rpartition('-')[2]}-{commit[:12]}"
-    there = [one for one in await area.reindexing.workplaces() if one.pair == pair]
-    if kept := [one for one in there if one.release == own or not one.release.startswith("es-")]:
-        return kept[-1]
-    return await area.reindexing.make_workplace(release=own, commit=commit, pair=pair)
+    return await area.reindexing.make_workplace(release=f"{OWN}{one.side}-{commit[:12]}", commit=commit, pair=one.pair)
 
 
 class IndexJobs:
@@ -161,7 +160,7 @@ class IndexJobs:
             return await self._attached(area, name, pair)
         others = [one for one in await running(area) if one.name != name]
         demand_none_runs(area, others, what="a second job would work against it")
-        code, configuration = await self._place(area, pair, target)
+        code, configuration = await self._place(area, other, target)
         workers = _workers(area, wanted)
         chosen, gone = await self._chosen(area, pair, live.pair, target, wanted)
         marks = {
@@ -198,10 +197,10 @@ class IndexJobs:
         total, workers = (ledger.total, ledger.wanted_workers) if ledger else (0, 0)
         return Started(name, pair, total, workers, area.jobs.attach_line(name=name), ())
 
-    async def _place(self, area: IndexArea, pair: Pair, target: Target) -> tuple[str, str]:
+    async def _place(self, area: IndexArea, other: Candidate, target: Target) -> tuple[str, str]:
         if target is Target.LIVE:
             return area.code, area.configuration
-        found = await workplace_of(area, pair)
+        found = await workplace_of(area, other)
         return found.code, found.configuration
 
     async def _chosen(

@@ -18,6 +18,7 @@ from bot.domain.index_report import (
     Standing,
     Wish,
     demand_room,
+    mark_of,
 )
 from bot.domain.indices import Side
 from bot.domain.layout import Sound, layout
@@ -84,7 +85,7 @@ class IndexService:
         area = self._area(environment)
         standing = await self._standing(area)
         _, new = _order(standing)
-        mark = f"{by.slack} {source.partition(' ')[0]}"
+        mark = mark_of(by.slack, source, release)
         foreign = [one for one in new.indices if one is not None and one.made_by != mark]
         if foreign:
             raise Conflict(
@@ -93,7 +94,7 @@ class IndexService:
                 hint=f"/release es drop {environment}",
             )
         demand_room(standing.seen, await area.indices.room())
-        place = await workplace_of(area, new.pair, release=release)
+        place = await workplace_of(area, new, release=release)
         wanted = await area.reindexing.definitions(workplace=place)
         made = []
         for name, there, definition in zip(
@@ -177,7 +178,7 @@ class IndexService:
         await _told(tell, f"comparing {new.pair.dataset} with what is live and with PostgreSQL, dataset by dataset")
         wanted, failed = None, None
         if wish.deed is Deed.SWAP:
-            place = await workplace_of(area, new.pair)
+            place = await workplace_of(area, new)
             wanted = await area.reindexing.definitions(workplace=place)
             failed = await failures(area, new.pair)
         return await guards(area.ports, wanted=wanted, exceptions=wish.exceptions, ignored=wish.ignored, failed=failed)

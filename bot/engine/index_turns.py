@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from bot import permit
 from bot.domain.errors import Conflict, Held, Refused, Unavailable
-from bot.domain.index_report import Deed, demand_same, demand_second
+from bot.domain.index_report import Deed, demand_same, demand_second, release_of
 from bot.domain.layout import repair_actions
 from bot.domain.release import FINISHED, ReleaseState
 from bot.engine import failpoints
 from bot.engine.index_guards import failing
-from bot.engine.index_jobs import demand_none_runs, running
+from bot.engine.index_jobs import OWN, demand_none_runs, running
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -127,7 +127,11 @@ class Turns:
 
     async def _do(self, area: IndexArea, wish: Wish, standing: Standing) -> None:
         if wish.deed is Deed.DROP:
-            for one in standing.candidate(wish.side).indices:
+            found = standing.candidate(wish.side)
+            for place in await area.reindexing.workplaces():
+                if place.pair == found.pair and place.release.startswith(OWN):
+                    await area.reindexing.remove_workplace(release=place.release)
+            for one in found.indices:
                 if one is not None:
                     await area.indices.drop(index=one.name, uuid=one.uuid)
         else:
@@ -182,7 +186,7 @@ class Turns:
         writing = [one for one in await running(area) if one.may_write(found.pair)]
         demand_none_runs(area, writing, what="what it writes to is not dropped under it")
         places = {one.release for one in await area.reindexing.workplaces() if one.pair == found.pair}
-        makers = {one.made_by.partition("-")[0] for one in found.indices if one is not None}
+        makers = {release_of(one.made_by) for one in found.indices if one is not None}
         for one in await self._desk.active():
             mine = one.environment == wish.environment and one.state not in FINISHED
             if mine and (one.id in places | makers or any(step.step == _PAIRS for step in one.plan.steps)):

@@ -192,6 +192,9 @@ class Reindexing:
         made = Workplace(release, commit, f"/w/{release}", f"/w/{release}/engine", "config.json", pair, worlds.NOW)
         return self.places.setdefault(release, made)
 
+    async def remove_workplace(self, *, release: str) -> None:
+        self.places.pop(release, None)
+
     async def definitions(self, *, workplace: Workplace) -> Definitions:
         return Definitions(self.code, self.code)
 

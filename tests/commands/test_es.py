@@ -308,13 +308,33 @@ async def test_create_makes_what_the_code_makes_and_nothing_twice(world: EsWorld
     assert world.log.kinds == ["indices.created"]
 
 
+async def test_a_pair_made_with_a_releases_code_is_filled_and_judged_by_it(world: EsWorld) -> None:
+    for name in ("dataset-yang", "annotation-yang"):
+        del world.indices.content[name]
+    world.reindexing.code = Definition({"properties": {"new": {"type": "long"}}}, {})
+    place = await world.reindexing.make_workplace(release="R7", commit="d" * 40, pair=NAMES.pair(Side.YANG))
+    await world.type("es create --release r7")
+    await world.type("es reindex")
+    (order,) = world.reindexing.orders.values()
+    assert order.code == place.code
+    assert list(world.reindexing.places) == ["R7"]
+    other = await world.reindexing.make_workplace(release="R8", commit="d" * 40, pair=NAMES.pair(Side.YIN))
+    for name in ("dataset-yang", "annotation-yang"):
+        del world.indices.content[name]
+    with pytest.raises(Refused, match=f"made for {other.pair.dataset}"):
+        await world.type("es create --release R8")
+
+
 async def test_drop_takes_the_inactive_pair_once_its_name_is_typed(world: EsWorld) -> None:
+    for release in ("R6", "es-yang-cccccccccccc"):
+        await world.reindexing.make_workplace(release=release, commit="c" * 40, pair=NAMES.pair(Side.YANG))
     await world.asks("es drop")
     assert "2 d old" in world.shown
     assert await world.submit(typed="dataset-yin")
     assert await world.submit(typed="dataset-yang") == {}
     assert set(world.indices.content) == {"dataset-yin", "annotation-yin"}
     assert world.log.kinds == ["indices.begun", "indices.dropped"]
+    assert list(world.reindexing.places) == ["R6"]
     await world.type("es drop")
     assert "no inactive index" in world.shown
 
