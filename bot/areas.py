@@ -81,7 +81,7 @@ async def area_of(
         code_host=GitHub(settings.repository),
         control_jobs=TmuxJobs(control, environment.control, clock),
         playbooks=AnsiblePlaybooks(control, environment.ansible),
-        server=WebServer(web, environment.server),
+        server=WebServer(web, environment.server, environment.reindexing.log),
         site=await stack.enter_async_context(SiteProbe(environment.site, clock)),
         platform=MetaspacePlatform(environment.site),
         announcements=announcements,
@@ -119,6 +119,7 @@ def workshop(environment: EnvironmentSettings, ports: Ports) -> Workshop:
 
 def step_environment(name: str, settings: EnvironmentSettings) -> StepEnvironment:
     """Return the settings that steps need, as plain values."""
+    engine = f"{settings.server.checkout}/{settings.reindexing.engine}"
     return StepEnvironment(
         name=name,
         master_branch=settings.master_branch,
@@ -140,6 +141,8 @@ def step_environment(name: str, settings: EnvironmentSettings) -> StepEnvironmen
         most_queued=settings.reindexing.most_queued,
         most_latency=settings.reindexing.most_latency,
         catch_up_fresh=settings.reindexing.fresh,
+        live_code=engine,
+        live_configuration=f"{engine}/{settings.reindexing.configuration}",
     )
 
 

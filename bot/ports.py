@@ -223,6 +223,9 @@ class Server(Protocol):
     async def programs(self) -> Sequence[Program]:
         """Return every supervisor program, with the start time read from the process itself."""
 
+    async def count_in_log(self, *, words: str, since: datetime) -> int | None:
+        """Return how many lines of sm-graphql's log have these words since then; None where there is no log."""
+
     @effect(within=90)
     async def restart(self, *, program: str) -> None: ...
 

@@ -30,14 +30,23 @@ _STARTS = """
 cut -d ' ' -f 1 /proc/uptime; date +%s.%N; getconf CLK_TCK
 for pid in "$@"; do sed 's/.*) //' "/proc/$pid/stat" 2>/dev/null | awk -v pid="$pid" '{print pid, $20}'; done; true
 """
+# A line without a time of its own (a stack, say) belongs to the one before it. The log's times are the server's local ones.
+_COUNT = """
+test -r "$1" || exit 3
+awk -v words="$2" -v since="$(date -d "@$3" '+%Y-%m-%d %H:%M:%S')" '
+  /^[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9] [0-9][0-9]:[0-9][0-9]:[0-9][0-9]/ { at = substr($0, 1, 19) }
+  at >= since && index($0, words) { n++ }
+  END { print n + 0 }' "$1"
+"""
+_NO_LOG = 3
 
 
 class WebServer:
     """Implements `bot.ports.Server`."""
 
-    def __init__(self, ssh: SshHost, settings: ServerSettings) -> None:
-        """The server's times are corrected by the connection."""
-        self._ssh, self._settings = ssh, settings
+    def __init__(self, ssh: SshHost, settings: ServerSettings, log: str = "") -> None:
+        """The server's times are corrected by the connection. ``log`` is sm-graphql's, relative to the checkout."""
+        self._ssh, self._settings, self._log = ssh, settings, log
 
     async def checkout(self) -> Checkout:
         """Return commit and branch; raises `CommandFailed` when there is no checkout."""
@@ -63,6 +72,19 @@ class WebServer:
         starts = await self._starts([one.pid for one in found if one.pid])
         plain = [Program(one.name, one.group, one.state, one.pid, None, one.detail) for one in found]
         return [replace(one, started_at=starts.get(one.pid)) if one.pid else one for one in plain]
+
+    async def count_in_log(self, *, words: str, since: datetime) -> int | None:
+        """Count the lines of sm-graphql's log as it is at the moment; what was rotated away is not read."""
+        if not self._log:
+            return None
+        path = f"{self._settings.checkout}/{self._log}"
+        argv = ["sh", "-c", _COUNT, "count", path, words, str(int(since.timestamp()))]
+        done = await self._ssh.run(argv, check=False)
+        if done.status == _NO_LOG:
+            return None
+        if done.status:
+            raise CommandFailed(self._ssh.name, argv[:1], done.status, done.stderr)
+        return int(done.stdout)
 
     async def restart(self, *, program: str) -> None:
         """Restart a program, or a whole group named ``group:*``; one that does not run is started.

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from bot.domain.approval import ApprovalPolicy
     from bot.domain.plan import StepKind
 
-Part = Literal["es_update", "manual_migrations", "pull_request_comments", "drain"]
-# The first two are switched on by findings (docs/strategies.md), comments by the environment's settings, and drain by
-# whoever rolls back.
-PARTS: tuple[Part, ...] = ("es_update", "manual_migrations", "pull_request_comments", "drain")
+Part = Literal["es_update", "manual_migrations", "pull_request_comments", "drain", "swap_back"]
+# The first two are switched on by findings (docs/strategies.md), comments by the environment's settings, drain by whoever
+# rolls back, and swap_back by what the release that is rolled back had done.
+PARTS: tuple[Part, ...] = ("es_update", "manual_migrations", "pull_request_comments", "drain", "swap_back")
 LOCK_KEYS = ("locked_from", "locked_until")
 MANUAL = "manual"  # the step that a checklist's own sentence becomes
 

@@ -10,6 +10,21 @@ from bot.domain.approval import PARAM, as_param, combined
 from bot.domain.checklist import MANUAL, Item, suggestion
 from bot.domain.drafting import Draft
 from bot.domain.errors import WrongUse
+from bot.domain.given import (
+    AUTHORS,
+    BACK,
+    CI,
+    COMMENTS,
+    DEPLOY,
+    MERGE,
+    NOTES,
+    PULLS,
+    ROLL_BACK,
+    SWAPPED,
+    GoingBack,
+    given,
+    going_back,
+)
 from bot.domain.phases import resolved
 from bot.domain.plan import Plan, PlannedStep
 
@@ -20,11 +35,9 @@ if TYPE_CHECKING:
     from bot.domain.plan import Command
     from bot.domain.world import CommitInfo
 
-CI = "ci_green"
-MERGE = "master_contains_release"
-NOTES = "notes"
+__all__ = ["AUTHORS", "BACK", "CI", "COMMENTS", "DEPLOY", "MERGE", "NOTES", "PULLS", "SWAPPED", "GoingBack"]
+
 ANNOUNCE = "announce_start"
-AUTHORS = "authors_answered"
 _BY_HAND_BEFORE = (
     "workload",
     "drain",
@@ -32,12 +45,7 @@ _BY_HAND_BEFORE = (
 )  # the first of them: by hand comes while METASPACE still works undisturbed
 _DEPLOYED = ("deploy", "prove_live")
 CI_OF_MERGE = "ci_green_merge"
-COMMENTS = "pull_request_comments"
-PULLS = "pull_requests"  # its parameter: the numbers of the range
 NO_NOTES = Draft()
-DEPLOY = "deploy"
-BACK = "processing_back"
-ROLL_BACK = "roll_back"  # the parameter of a deploy that goes back; no checklist may set it
 _SHA = re.compile(r"[0-9a-f]{40}")
 _TAG = re.compile(r"[a-z][a-z0-9-]{0,63}")
 
@@ -58,14 +66,6 @@ class Pinned:
     base: str
     head: str
     merge: Merge | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class GoingBack:
-    """What a plan rolls back: from which release, and the health switches that it had found and not given back."""
-
-    release: str  # "R7"
-    found: Mapping[str, object] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,19 +100,21 @@ def make_plan(
     authors: Mapping[str, object] | None = None,
     merge: Merge | None = None,
     back: GoingBack | None = None,
+    ignored: Sequence[str] = (),
 ) -> Plan:
     """Order the concrete steps of one release.
 
     A part that is not switched on is left out, and so is what a hotfix does not do. ``authors`` is what the step about
     their answers is to know. With ``merge``, CI is asked of master before it and of the merge after it. With ``back``,
-    the deploy is of a commit that was live before. Raises `WrongUse` for facts that make no plan.
+    the deploy is of a commit that was live before. ``ignored`` are the documents' fields that the new code makes
+    otherwise. Raises `WrongUse` for facts that make no plan.
     """
     _refuse(checklist, base=base, head=head, tags=tags, parts=parts, hotfix=hotfix, merge=merge)
     items = [item for item in checklist.items if _wanted(item, hotfix=hotfix, parts=parts)]
     items = _with_manual(items, manual_steps)
     ci_again = merge is not None and _before(items, CI, MERGE)
-    given = _given(notes, authors, merge, _going_back(head, back), ci_again=ci_again)
-    steps = list(_planned(items, catalogue, given=given))
+    told = given(notes, authors, ignored=ignored, merge=merge, ci_again=ci_again, back=going_back(head, back))
+    steps = list(_planned(items, catalogue, given=told))
     planned = tuple(_with_ci_of_merge(steps) if ci_again else steps)
     locked = _locked(checklist, planned)
     plan = Plan(
@@ -257,39 +259,16 @@ def rolls_back(plan: Plan) -> str:
     return ""
 
 
-def _going_back(head: str, back: GoingBack | None) -> dict[str, dict[str, object]]:
-    if back is None:
-        return {}
-    given: dict[str, dict[str, object]] = {DEPLOY: {ROLL_BACK: {"commit": head, "release": back.release}}}
-    return {**given, BACK: {"found": dict(back.found)}} if back.found else given
-
-
-def _given(
-    notes: Draft,
-    authors: Mapping[str, object] | None,
-    merge: Merge | None,
-    back: dict[str, dict[str, object]],
-    *,
-    ci_again: bool,
-) -> dict[str, dict[str, object]]:
-    given: dict[str, dict[str, object]] = {
-        NOTES: notes.params(),
-        COMMENTS: {PULLS: list(notes.pull_requests)},
-        AUTHORS: dict(authors or {}),
-        **back,
-    }
-    if merge and ci_again:
-        given[CI] = {"commit": merge.ours}
-    if merge:
-        given[MERGE] = {"merge": {"ours": merge.ours, "theirs": merge.theirs}}
-    return given
-
-
 def _planned(
     items: Iterable[Item], catalogue: Mapping[str, StepFacts], *, given: Mapping[str, Mapping[str, object]]
 ) -> Iterator[PlannedStep]:
+    merged = False
     for item in items:
         facts = catalogue[item.step]
+        told = (
+            {} if merged and item.step == CI else given.get(item.step, {})
+        )  # after the merge CI is asked of what came of it
+        merged = merged or item.step == MERGE
         said: dict[str, object] = {
             name: value for name, value in (("assignee", item.assignee), ("note", item.note)) if value
         }
@@ -301,7 +280,7 @@ def _planned(
             version=facts.version,
             title=item.title or facts.title,
             kind=facts.kind,
-            params={**item.params, **said, **given.get(item.step, {})},
+            params={**item.params, **said, **told},
             costly_to_undo=facts.costly_to_undo,
             by_hand=facts.by_hand,
         )

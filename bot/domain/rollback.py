@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from bot.domain.errors import Conflict, Refused
 from bot.domain.findings import Kind
+from bot.domain.given import BACK, DEPLOY, IGNORED, SWAP
 from bot.domain.plan import StepKind
-from bot.domain.planning import BACK, DEPLOY
 from bot.domain.release import ReleaseState, StepState
 
 if TYPE_CHECKING:
@@ -22,12 +22,13 @@ CHECKLIST = "roll_back"
 OFFERED = frozenset({ReleaseState.STOPPED, ReleaseState.PAUSED, ReleaseState.SUCCEEDED, ReleaseState.ABORTED})
 _MIGRATIONS = frozenset({Kind.GRAPHQL_MIGRATION, Kind.ENGINE_MIGRATION})
 _FOUND = ("how", "can_process_datasets", "can_mutate", "message", "by")  # of bot.steps.workload.Found
+_PAIRS = ("old", "old_uuids", "new", "new_uuids")  # of bot.steps.pairs.Pairs
 _NOT_BEGUN = frozenset({StepState.PENDING, StepState.SKIPPED})
 
 
 def touched_live(plan: Plan, states: Mapping[str, StepState]) -> bool:
     """Tell whether a release has begun to change what is live: until then, aborting leaves the site as it is."""
-    return any(step.step == DEPLOY and states.get(step.key) not in _NOT_BEGUN | {None} for step in plan.steps)
+    return any(step.step in (DEPLOY, SWAP) and states.get(step.key) not in _NOT_BEGUN | {None} for step in plan.steps)
 
 
 def offered(release: ReleaseView) -> bool:
@@ -90,3 +91,23 @@ def switched_off(release: ReleaseView) -> Mapping[str, object] | None:
     if seen is None or seen.facts.get("how") != "drain" or (back and back.state is StepState.DONE):
         return None
     return {name: seen.facts.get(name) for name in _FOUND}
+
+
+def swapped(release: ReleaseView) -> Mapping[str, object] | None:
+    """Return the pairs of a release that moved the aliases, or had begun to, by Elasticsearch's own ids; None for one that had not.
+
+    Which of the two is live at the moment is for the world to say.
+    """
+    steps = {release.plan.step(one.key).step: one for one in release.steps}
+    swap, made = steps.get(SWAP), steps.get("create_inactive")
+    if swap is None or made is None or swap.state in _NOT_BEGUN:
+        return None
+    pairs = {name: made.facts.get(name) for name in _PAIRS}
+    if not all(pairs.values()):
+        return None
+    caught_up = steps.get("catch_up")
+    return {**pairs, "excused": (caught_up.facts if caught_up else {}).get("excused", []), IGNORED: _ignored(release)}
+
+
+def _ignored(release: ReleaseView) -> object:
+    return next((step.params.get(IGNORED, []) for step in release.plan.steps if step.step == SWAP), [])

@@ -10,6 +10,7 @@ from bot.domain.asking import manual_steps, yes_ones
 from bot.domain.changes import Ref
 from bot.domain.drafting import of_commits
 from bot.domain.errors import Conflict, Refused, Unavailable, WrongUse
+from bot.domain.given import changed_fields
 from bot.domain.planning import COMMENTS, NO_NOTES, demand_known
 from bot.domain.report import PreparedPlan
 from bot.domain.rollback import CHECKLIST, demand_offered, proved_before
@@ -56,6 +57,7 @@ class Planning(Protocol):
         notes: Draft = NO_NOTES,
         authors: Mapping[str, object] | None = None,
         back: GoingBack | None = None,
+        ignored: Sequence[str] = (),
     ) -> Plan:
         """Make the plan with the exact commands of each step."""
 
@@ -167,6 +169,7 @@ class OfficeService:
             manual_steps=manual_steps(report, known_of(self.settings.people, await area.ports.authors.links())),
             notes=drafted.draft if pulls else of_commits(report.review.commits),
             authors=_asked_of(report),
+            ignored=changed_fields(report.review.findings),
         )
         if draft:
             plan = await self.plans.drafted(plan, draft)

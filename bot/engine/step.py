@@ -99,6 +99,8 @@ class StepEnvironment:
     most_queued: int = 200  # writes waiting in Elasticsearch above which reindexing slows down
     most_latency: float = 2.0  # seconds of the site's answer above which it slows down
     catch_up_fresh: float = 600  # seconds for which a catch-up counts as fresh before a swap
+    live_code: str = ""  # METASPACE's engine as deployed, on the web server
+    live_configuration: str = ""  # and the configuration that it runs with
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +182,7 @@ class Step(Protocol):
     needs: ClassVar[frozenset[str]]  # steps that a checklist must have before this one
     after: ClassVar[frozenset[str]]  # steps that must stand before this one where a checklist has them
     by_hand: ClassVar[str]  # how a person makes it true without the bot, in one or two sentences
+    ports: ClassVar[frozenset[str]]  # ports that not every environment has and that it cannot do without
 
     def commands(
         self, plan: Plan, step: PlannedStep, environment: StepEnvironment, ports: Ports
@@ -220,6 +223,7 @@ class BaseStep:
     needs: ClassVar[frozenset[str]] = frozenset()
     after: ClassVar[frozenset[str]] = frozenset()
     by_hand: ClassVar[str] = ""
+    ports: ClassVar[frozenset[str]] = frozenset()
 
     def commands(
         self,

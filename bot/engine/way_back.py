@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from bot.domain.planning import GoingBack, Pinned
 from bot.domain.report import PreparedPlan, ReviewReport
-from bot.domain.rollback import demand_compatible, switched_off
+from bot.domain.rollback import demand_compatible, swapped, switched_off
 
 if TYPE_CHECKING:
     from bot.domain.checklist import Checklist
@@ -29,12 +29,14 @@ def way_back(
     """
     commit, version = target
     demand_compatible(report.review, version)
+    pairs = swapped(gone)
+    wished = {"drain": drain, "swap_back": pairs is not None}
     plan = planning.plan(
         checklist,
         Pinned(base=gone.plan.head, head=commit),
         version=version,
         previous_version=gone.plan.version,
-        parts=["drain"] if drain and "drain" in checklist.parts else [],
-        back=GoingBack(gone.id, switched_off(gone)),
+        parts=[part for part, wanted in wished.items() if wanted and part in checklist.parts],
+        back=GoingBack(gone.id, switched_off(gone), pairs),
     )
     return PreparedPlan(plan, checklist.text, report)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from bot.checklists import SHIPPED, catalogue
 from bot.domain.errors import Conflict, Refused
 from bot.domain.planning import NO_NOTES, Merge, Pinned, make_plan, merge_message
-from bot.steps.words import short
+from bot.steps.words import listed, short
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -75,9 +75,13 @@ class Planner:
         notes: Draft = NO_NOTES,
         authors: Mapping[str, object] | None = None,
         back: GoingBack | None = None,
+        ignored: Sequence[str] = (),
     ) -> Plan:
-        """Make the plan (see `make_plan`) with the exact commands of each step."""
-        return make_plan(
+        """Make the plan (see `make_plan`) with the exact commands of each step.
+
+        Raises `Refused` where a step needs what the environment's settings do not name.
+        """
+        plan = make_plan(
             checklist,
             catalogue=catalogue(self.registry, self.rules),
             commands=self._commands,
@@ -94,7 +98,24 @@ class Planner:
             notes=notes,
             authors=authors,
             back=back,
+            ignored=ignored,
         )
+        self._demand_ports(plan)
+        return plan
+
+    def _demand_ports(self, plan: Plan) -> None:
+        needy = [
+            step.title
+            for step in plan.steps
+            if any(getattr(self.ports, one) is None for one in self.registry[step.step].ports)
+        ]
+        if needy:
+            raise Refused(
+                f"{plan.strategy} works with search indices, and the settings of {plan.environment} name no Elasticsearch or no "
+                f"database of METASPACE: {listed(needy)} could not be done.",
+                hint=f"set environments.{plan.environment}.elasticsearch and .metaspace_database, or choose another strategy",
+                changed="Nothing.",
+            )
 
     def _commands(self, plan: Plan, step: PlannedStep) -> tuple[Command, ...]:
         return self.registry[step.step].commands(plan, step, self.environment, self.ports)

@@ -54,6 +54,31 @@ async def test_every_program_is_told_with_the_true_start_of_its_process(web: Web
         assert abs(one.started_at - began) < timedelta(seconds=1.5)  # psutil's boot time is cut to whole seconds
 
 
+async def test_null_errors_are_counted_since_a_moment_stacks_and_all(
+    metaspace: Metaspace, connect: Callable[..., SshHost]
+) -> None:
+    """The log's times are the server's local ones; a line without one belongs to the line before it."""
+    words, log = "Cannot return null for non-nullable", metaspace.git.checkout / "graphql.log"
+    web = WebServer(connect(metaspace.web), ServerSettings(checkout=str(metaspace.git.checkout)), "graphql.log")
+    now = datetime.now(UTC)
+    assert await web.count_in_log(words=words, since=now) is None
+    early, late = ((now + timedelta(seconds=wait)).astimezone() for wait in (-60, 60))
+    lines = [
+        f"{early:%Y-%m-%d %H:%M:%S},123 - ERROR - {words} field Dataset.old",
+        f"\t{words}, in the stack of the line before",
+        f"{late:%Y-%m-%d %H:%M:%S},001 - ERROR - {words} field Annotation.isMono",
+        f"\t{words}, in its stack",
+        f"{late:%Y-%m-%d %H:%M:%S},002 - INFO - all is well",
+    ]
+    log.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    try:
+        assert await web.count_in_log(words=words, since=now) == 2
+        assert await web.count_in_log(words=words, since=now - timedelta(hours=1)) == 4
+        assert await web.count_in_log(words="no such words; $(reboot)", since=now) == 0
+    finally:
+        log.unlink()
+
+
 async def test_a_restarted_group_has_later_starts_and_the_others_do_not(web: WebServer) -> None:
     before = {one.name: one for one in await web.programs()}
     await web.restart(program=f"{LITHOPS}:*")

@@ -408,6 +408,7 @@ class FakeServer:
     built_at: datetime | None = START - timedelta(days=1)
     running: list[Program] = field(default_factory=list)
     moves: list[ReflogEntry] = field(default_factory=list)
+    null_errors: int | None = 0  # in sm-graphql's log
     flapping: str = ""  # a program that dies and is started again all the time
 
     async def checkout(self) -> Checkout:
@@ -423,6 +424,9 @@ class FakeServer:
         if self.flapping:
             self.alter(self.flapping, started_at=self.clock.now())
         return self.running
+
+    async def count_in_log(self, *, words: str, since: datetime) -> int | None:
+        return self.null_errors
 
     async def restart(self, *, program: str) -> None:
         self.alter(program, started_at=self.clock.now())
