@@ -27,6 +27,8 @@ class AnnounceStart(Announcing):
             return "\n".join([f"{first} Services restart one after another.", f"Taken back: {changes(ctx)}"])
         before = f" It replaces {plan.previous_version}." if plan.previous_version else ""
         first = f"Releasing *{subject(plan)}* to {plan.environment} now.{before} Services restart one after another."
+        if any(one.step == "read_only" for one in plan.steps):
+            first = f"{first} Until they have, METASPACE can be looked at, and not changed."
         return "\n".join([first, *headline(ctx), f"Changes: {changes(ctx)}"])
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from bot.domain.planning import rolls_back
 from bot.steps.announcing import Announcing, changes, headline, subject
+from bot.steps.indexing import Job
 from bot.steps.words import spoken
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ class AnnounceSuccess(Announcing):
     title: ClassVar[str] = "Success announced"
     by_hand: ClassVar[str] = "Tell the release channel that the release is live, with duration and downtime."
     needs: ClassVar[frozenset[str]] = frozenset({"deploy", "prove_live"})
-    after: ClassVar[frozenset[str]] = frozenset({"announce_start", "processing_back"})
+    after: ClassVar[frozenset[str]] = frozenset({"announce_start", "processing_back", "read_write", "es_update"})
 
     async def text(self, ctx: StepContext) -> str:
         """Name version, place, duration, downtime and what is new."""
@@ -32,12 +33,21 @@ class AnnounceSuccess(Announcing):
             first = f"{back}, rolled back from {ctx.plan.previous_version}.{took}{unproved}"
             return "\n".join([first, f"Taken back: {changes(ctx)}"])
         first = f"*{subject(ctx.plan)}* is live on {ctx.plan.environment}.{took}{unproved}"
-        return "\n".join([first, *headline(ctx), f"Changes: {changes(ctx)}"])
+        update = _update(ctx)
+        return "\n".join([first, *update, *headline(ctx), f"Changes: {changes(ctx)}"])
 
     async def facts(self, ctx: StepContext) -> dict[str, object]:
         """Return what was measured, and what the release still owes."""
         measured = await ctx.measured()
         return {**(asdict(measured) if measured else {}), "owes": owed(ctx)}
+
+
+def _update(ctx: StepContext) -> list[str]:
+    """Say that the update of all datasets runs, and that its end is told too."""
+    if "es_update" not in ctx.outputs:
+        return []
+    job = ctx.output("es_update", Job)
+    return [f"All datasets are being indexed once more ({job.job}); I say here when that has ended."]
 
 
 def downtime(measured: Measured) -> str:

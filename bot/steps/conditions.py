@@ -39,6 +39,13 @@ async def _release_at_head(ctx: StepContext) -> bool:
     return await ctx.ports.repository.branch_head(branch=ctx.environment.release_branch) == ctx.plan.head
 
 
+async def _release_ready(ctx: StepContext) -> bool:
+    """Where release is pushed only later, right before the deploy, what is written about it may be approved long before."""
+    order = [step.step for step in ctx.plan.steps]
+    later = order[[step.key for step in ctx.plan.steps].index(ctx.step.key) :]
+    return await (_release_unmoved(ctx) if "push_branches" in later else _release_at_head(ctx))
+
+
 async def _tag_at_head(ctx: StepContext) -> bool:
     tag = await ctx.ports.repository.remote_tag(name=ctx.plan.version)
     return tag is not None and tag.target == ctx.plan.head
@@ -69,6 +76,9 @@ async def _ci_green(ctx: StepContext) -> bool:
 RELEASE_UNMOVED = Condition("origin's release is where the plan saw it", _release_unmoved)
 HEAD_ON_ITS_BRANCH = Condition("the pinned commit is on its branch", _head_on_its_branch)
 RELEASE_AT_HEAD = Condition("origin's release is at the pinned commit", _release_at_head)
+RELEASE_READY = Condition(
+    "origin's release is at the pinned commit, or not pushed yet and where the plan saw it", _release_ready
+)
 TAG_AT_HEAD = Condition("the version's tag is at the pinned commit", _tag_at_head)
 DEPLOYABLE = Condition(
     "origin's release is at the pinned commit, or contains the one that is rolled back to", _deployable

@@ -59,6 +59,9 @@ class Deploy(BaseStep):
             "configuration",
             "drain",
             "announce_start",
+            "catch_up",
+            "swap",
+            "swap_back",
         }
     )
     causes: ClassVar[tuple[str, ...]] = (

@@ -11,7 +11,7 @@ from bot.domain.plan import StepKind
 from bot.domain.release import Choice, DecisionKind, Question
 from bot.engine.step import BaseStep, CheckResult, Condition, Done, Evidence, NotDone, Unknown
 from bot.steps.answers import agreed, demand_yes
-from bot.steps.conditions import CI_GREEN, RELEASE_AT_HEAD, broken, demand
+from bot.steps.conditions import CI_GREEN, RELEASE_READY, broken, demand
 from bot.steps.tagging import (
     NEXT_VERSION,
     Notes,
@@ -47,8 +47,8 @@ class ReleaseNotes(BaseStep):
     kind: ClassVar[StepKind] = StepKind.APPROVAL
     scope: ClassVar[Literal["world", "this_release"]] = "this_release"
     on_interrupt: ClassVar[Literal["rerun", "attach", "ask"]] = "rerun"
-    holds: ClassVar[tuple[Condition, ...]] = (RELEASE_AT_HEAD, CI_GREEN)
-    after: ClassVar[frozenset[str]] = frozenset({"ci_green", "push_branches"})
+    holds: ClassVar[tuple[Condition, ...]] = (RELEASE_READY, CI_GREEN)
+    after: ClassVar[frozenset[str]] = frozenset({"ci_green"})
     again: ClassVar[frozenset[str]] = frozenset({EDITED})
 
     async def check(self, ctx: StepContext) -> CheckResult:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from bot.engine.step import Step, StepContext
 
 WAIT, DRAIN, GO_ON, IDLE = "wait", "drain", "go_on", "idle"
+ALWAYS = "drain"  # the parameter by which a checklist switches processing off whatever runs, asking nobody
 _WORDS = {WAIT: "wait for it", DRAIN: "switch processing off and drain", GO_ON: "go on"}
 
 
@@ -41,11 +42,12 @@ class WorkloadSeen(BaseStep):
     scope: ClassVar[Literal["world", "this_release"]] = "this_release"
     on_interrupt: ClassVar[Literal["rerun", "attach", "ask"]] = "rerun"
     skip: ClassVar[Literal["never", "approver", "releaser"]] = "approver"
+    params: ClassVar[frozenset[str]] = frozenset({ALWAYS})
 
     async def check(self, ctx: StepContext) -> CheckResult:
         """Done when nothing is running, or when a person said what to do about it."""
         work = await ctx.ports.platform.workload()
-        if work.idle or agreed(ctx):
+        if work.idle or agreed(ctx) or drains_always(ctx):
             return Done(await self._evidence(ctx, work))
         return NotDone(f"Running: {described(work)}.")
 
@@ -75,11 +77,18 @@ class WorkloadSeen(BaseStep):
     async def _evidence(self, ctx: StepContext, work: Workload) -> Evidence:
         answer = agreed(ctx)
         how = answer.value if answer and answer.value in _WORDS else IDLE if work.idle else GO_ON
+        how = DRAIN if drains_always(ctx) else how
         found = _found(await ctx.ports.platform.health(), how=how, by=answer.by if answer else "")
         chosen = f" <@{answer.by}> chose: {_WORDS[how]}." if answer and how in _WORDS else ""
+        chosen = " The checklist says: switch processing off and drain." if drains_always(ctx) else chosen
         off = "" if found.can_process_datasets else " Dataset processing was found switched off."
         summary = f"Running: {described(work)}.{chosen}{off}"
         return Evidence(summary, {**asdict(found), "queued": work.queued, "annotating": work.annotating}, found)
+
+
+def drains_always(ctx: StepContext) -> bool:
+    """Tell whether the checklist leaves no choice: what works with both pairs of indices cannot have new datasets meanwhile."""
+    return bool(ctx.step.params.get(ALWAYS))
 
 
 def described(work: Workload) -> str:

@@ -27,7 +27,7 @@ def wrong(text: str) -> str:
 
 
 def test_every_shipped_checklist_fits_the_steps_there_are() -> None:
-    assert set(shipped(REGISTRY)) == {"in_place", "roll_back"}
+    assert set(shipped(REGISTRY)) == {"in_place", "deploy_then_es_update", "reindex_before", "roll_back"}
 
 
 def test_in_place_goes_in_metaspaces_order() -> None:
@@ -47,10 +47,40 @@ def test_in_place_goes_in_metaspaces_order() -> None:
         "deploy",
         "prove_live",
         "processing_back",
+        "es_update",
         "announce_success",
         "github_release",
         "pull_request_comments",
     ]
+    assert [item.step for item in shipped()["deploy_then_es_update"].items] == order
+
+
+def test_reindex_before_goes_in_metaspaces_order() -> None:
+    """The wiki's line for each; what stands between is ours."""
+    order = [item.step for item in shipped()["reindex_before"].items]
+    wiki = (
+        "workplace",  # check out the new code into a temp directory on the server
+        "create_inactive",
+        "reindex",
+        "drain",  # turn off dataset processing
+        "catch_up",  # partial update of what was created while indexing
+        "announce_start",
+        "swap",
+        "deploy",
+        "processing_back",
+        "es_update",  # full incremental update
+        "announce_success",  # once the update is running
+        "drop_old",
+        "remove_workplace",
+    )
+    places = [len(order) - 1 - order[::-1].index(step) if step == "catch_up" else order.index(step) for step in wiki]
+    assert [step for _, step in sorted(zip(places, wiki, strict=True)) if step != "catch_up"] == [
+        step for step in wiki if step != "catch_up"
+    ]
+    assert order.index("drain") < places[wiki.index("catch_up")] < order.index("swap")
+    assert order.index("swap") + 1 == order.index("deploy"), (
+        "old code on new data, or new code on old: as short as can be"
+    )
 
 
 def test_the_text_is_kept_and_named_by_its_hash() -> None:
