@@ -53,6 +53,7 @@ async def reading(elastic: Elasticsearch) -> AsyncIterator[dict[str, int]]:
     counts |= json.loads(said)
 
 
+@pytest.mark.timeout(600)  # a hundred swaps, each written to disk
 @pytest.mark.usefixtures("two_pairs")
 async def test_a_reader_never_sees_a_swap_of_ours_half_done_but_sees_metaspaces(
     indices: ElasticIndices, elastic: Elasticsearch
