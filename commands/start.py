@@ -6,15 +6,13 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from bot.domain.errors import Held, ReleaseError, WrongUse
-from bot.domain.phases import Phase, begins_unlocked, demand_alone
-from bot.domain.queue import demand_turn
 from bot.domain.schedule import Ticket
 from bot.domain.version import Bump, Version, accept
 from bot.slack.router import Click, Command, CommandContext, Form, Options, options
 from bot.views import ids, lists, plan, rehearsal
 from bot.views.text import shorten
-from commands import scheduling
-from commands.common import answer, environment_first, no_more, number, person_name, unpacked
+from commands import admission, scheduling
+from commands.common import answer, environment_first, no_more, number, unpacked
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -100,7 +98,7 @@ def wanted(ctx: CommandContext, given: Options) -> tuple[Request, tuple[str, ...
 
 async def open_preview(ctx: CommandContext, request: Request) -> None:
     """Show the plan: in a modal where Slack lets us open one, else as a message with buttons."""
-    await _open(ctx, request)
+    await admission.demand_open(ctx, request)
     if not ctx.trigger and not ctx.view:
         await _preview_message(ctx, request)
         return
@@ -110,7 +108,7 @@ async def open_preview(ctx: CommandContext, request: Request) -> None:
         return  # Slack's three seconds were over; the person has a button to ask again
     try:
         prepared = await prepare(ctx, request)
-        await _free(ctx, request, prepared.plan)
+        await admission.demand_free(ctx, request, prepared.plan)
     except ReleaseError as error:
         await ctx.update_modal(plan.refused_modal(error.message, error.hint))
         if isinstance(error, Held):
@@ -156,9 +154,9 @@ async def press(ctx: CommandContext, click: Click) -> None:
 
 async def _begin(ctx: CommandContext, request: Request) -> None:
     """Make the plan afresh: only the very plan that was seen is started."""
-    await _open(ctx, request)
+    await admission.demand_open(ctx, request)
     prepared = await prepare(ctx, request)
-    await _free(ctx, request, prepared.plan)
+    await admission.demand_free(ctx, request, prepared.plan)
     if prepared.plan.recommended and not request.because:
         raise _unreasoned(prepared.plan)
     if request.seen and prepared.plan.fingerprint != request.seen:
@@ -223,7 +221,7 @@ def _unreasoned(chosen: Plan) -> WrongUse:
 
 async def _preview_message(ctx: CommandContext, request: Request) -> None:
     prepared = await prepare(ctx, request)
-    await _free(ctx, request, prepared.plan)
+    await admission.demand_free(ctx, request, prepared.plan)
     if prepared.plan.recommended and not request.because:
         raise _unreasoned(prepared.plan)
     key = request.key or f"plan-{ctx.source}"
@@ -241,43 +239,6 @@ async def _close(ctx: CommandContext, request: Request, what: str) -> None:
         await ctx.post(request.key, *closed)
     else:
         await answer(ctx, closed)
-
-
-async def _open(ctx: CommandContext, request: Request) -> None:
-    """Refuse in a freeze: one of this moment, or for a start at a time one that is known to cover it."""
-    freezes, environment = ctx.office.freezes, request.environment
-    if request.at:
-        await freezes.demand_open_then(environment, scheduling.moment(request))
-    else:
-        await freezes.demand_open_now(environment)
-
-
-async def _free(ctx: CommandContext, request: Request, planned: Plan) -> None:
-    """Refuse while somebody else is releasing or has locked the environment, unless the plan needs the lock later only."""
-    environment = request.environment
-    if request.at:
-        return
-    active = [one for one in await ctx.office.desk.active() if one.environment == environment]
-    if begins_unlocked(planned):
-        demand_alone(planned, [(one.id, one.plan) for one in active])
-        return
-    for one in active:
-        if one.phase in {Phase.WHOLE, Phase.LOCKED} and not one.waits:
-            raise Held(
-                f"{one.plan.version} ({one.id}) is being released to {environment} already; nothing was started.",
-                environment=environment,
-                hint="/release status",
-            )
-    lock = await ctx.office.desk.lock_of(environment)
-    if lock is None:
-        line = await ctx.office.queue.line(environment)
-        demand_turn(line, environment=environment, person=ctx.person.slack, now=ctx.office.clock.now())
-    elif lock.owner != ctx.person.slack:
-        raise Held(
-            f"{environment} is locked by {person_name(ctx, lock.owner)}: {lock.reason}. Nothing was started.",
-            environment=environment,
-            hint=f"ask them, or an admin, for /release unlock {environment}",
-        )
 
 
 def _readable(version: str) -> str:

@@ -256,24 +256,12 @@ def _changes(release: ReleaseView, events: Sequence[EventView]) -> Iterator[Keye
         if event.kind == "plan.edited" and "before_start" not in event.data:
             said, version = str(event.data.get("said", "")), event.data.get("version", "")
             yield f"{release.id}:alarm:{event.id}", alarms.changed(release, by=event.by, said=said, version=version)
-        if event.kind in _LOCK:
-            yield _of_lock(release, event)
+        if event.kind in alarms.LOCK:
+            yield alarms.of_lock(release, event)
         if event.kind == "step.running":
             yield from _given(release, event.step)
         if event.kind in {"plan.exported", "plan.export_lost", "plan.ticked"}:
             yield from _issue(release, event)
-
-
-_LOCK = {"lock.awaited", "lock.taken", "lock.released"}
-
-
-def _of_lock(release: ReleaseView, event: EventView) -> Keyed:
-    """What happened to the environment's lock at a step: waiting for it becomes having it, in one message."""
-    if event.kind == "lock.released":
-        return f"{release.id}:unlock:{event.step}", alarms.lock_moved(release, taken=False)
-    if event.kind == "lock.taken":
-        return f"{release.id}:lock:{event.step}", alarms.lock_moved(release, taken=True)
-    return f"{release.id}:lock:{event.step}", alarms.awaits_lock(release, why=str(event.data.get("why", "")))
 
 
 def _issue(release: ReleaseView, event: EventView) -> Iterator[Keyed]:

@@ -11,7 +11,7 @@ from sqlalchemy import or_, select, update
 
 from bot.domain.causes import likely
 from bot.domain.release import RELEASE_MOVES, STEP_MOVES, ReleaseState, StepState, move_release, move_step
-from bot.engine import audit, followed, locks, phases
+from bot.engine import audit, followed, locks
 from bot.engine.approvals import asked_approval
 from bot.engine.asked import last_question, typed
 from bot.engine.asking import Asking, step_row
@@ -19,6 +19,7 @@ from bot.engine.codec import answer_in, plan_in, problem_out
 from bot.engine.controls import close_questions
 from bot.engine.finishing import conclude, note_debts
 from bot.engine.layout import unchanged
+from bot.engine.locking import Locking
 from bot.engine.readings import measures, name_of, step_rows
 from bot.engine.seen import seen_before
 from bot.engine.step import Measured
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
     from sqlalchemy.ext.asyncio import AsyncSession
 
-    from bot.domain.phases import WentLive
     from bot.domain.plan import Plan
     from bot.domain.readmodel import Problem
     from bot.domain.release import Answer
@@ -146,7 +146,7 @@ class Ledger:
         await audit.append(session, release=number, kind=kind, at=self._clock.now(), step=step, data=data)
 
 
-class Book(Asking):
+class Book(Asking, Locking):
     """One claimed release."""
 
     def __init__(self, ledger: Ledger, number: int, fence: int) -> None:
@@ -154,6 +154,10 @@ class Book(Asking):
         self._ledger, self.number, self._fence = ledger, number, fence
         self._until = ledger._claimed_at + ledger._lease.total_seconds()  # noqa: SLF001  # on our own clock, at the earliest
         self._ends: list[float] = []  # when the effects under way will have ended, on our own clock
+
+    async def demand_open(self, session: AsyncSession, plan: Plan) -> None:
+        """Raise `bot.domain.errors.Conflict` while a freeze keeps releases from taking the lock."""
+        await self._ledger._demand_open(session, plan)  # noqa: SLF001
 
     def now(self) -> datetime:
         """Return the time by the ledger's clock."""
@@ -259,7 +263,7 @@ class Book(Asking):
                 return False
             if plan is not None and not unchanged(row, plan):
                 return False
-            await self._lock(session, row, key)
+            await self.have_lock(session, row, key)
             fresh = step.state == StepState.PENDING or retry
             step.state = StepState.RUNNING
             if not fresh:
@@ -269,26 +273,6 @@ class Book(Asking):
             step.problem, step.in_effect, step.progress = None, False, ""
             await self._ledger.append(session, row.number, "step.running", step=key, data={"attempt": step.attempt})
             return True
-
-    async def _lock(self, session: AsyncSession, row: ReleaseRow, key: str) -> None:
-        demand_open = self._ledger._demand_open  # noqa: SLF001
-        plan = plan_in(row.plan)
-        if kind := await phases.enter(session, row, plan, key, now=self.now(), demand_open=demand_open):
-            await self.event(session, kind, key, {"environment": row.environment})
-
-    async def await_lock(self, key: str, waiting: phases.Waits) -> None:
-        """Note that the release waits for its environment's lock, in the line where there is one; only news are written."""
-        async with self.looking() as (session, row):
-            if row.waits == waiting.why and await phases.stands(session, row, waiting):
-                return
-        async with self.writing() as (session, row):
-            if row.state == ReleaseState.RUNNING and await phases.wait(session, row, waiting, now=self.now()):
-                await self.event(session, phases.AWAITED, key, {"environment": row.environment, "why": waiting.why})
-
-    async def went_live(self) -> Sequence[WentLive]:
-        """Return what others proved live in the environment since the release was started."""
-        async with self.looking() as (session, row):
-            return await phases.went_live(session, row)
 
     async def event(self, session: AsyncSession, kind: str, key: str, data: Mapping[str, Any]) -> None:
         """Add an event about a step."""
@@ -329,8 +313,7 @@ class Book(Asking):
             step.decided_by = said.by if said else ""
             await close_questions(session, self.number, at=self.now(), step=key)
             await self._ledger.append(session, row.number, "step.done", step=key, data={"summary": evidence.summary})
-            if kind := await phases.done(session, row, key, now=self.now()):
-                await self.event(session, kind, key, {"environment": row.environment})
+            await self.lock_done(session, row, key)
 
     async def failed(self, key: str, problem: Problem, *, usually: Sequence[str] = ()) -> None:
         """Note why the step stopped, with what was behind it before, or ``usually`` is; the release keeps its lock."""

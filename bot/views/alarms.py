@@ -14,9 +14,10 @@ from bot.views.text import escape, link, mention, told, when
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bot.domain.readmodel import OpenQuestion, ReleaseView, StepView
+    from bot.domain.readmodel import EventView, OpenQuestion, ReleaseView, StepView
 
 _MENTIONED = 5
+LOCK = frozenset({"lock.awaited", "lock.taken", "lock.released"})  # kinds of events, where a release did it
 
 
 def reminder(release: ReleaseView, opened: OpenQuestion, must_act: Sequence[str]) -> kit.Message:
@@ -62,6 +63,15 @@ def warning(release: ReleaseView, *, why: str) -> kit.Message:
     beside = release.phase in {Phase.BEFORE, Phase.AFTER}
     why_not = "It works beside the lock" if beside else "A deploy is at work"
     return kit.message(text, [kit.section(f"{text}\n{why_not}, so it is not paused.")])
+
+
+def of_lock(release: ReleaseView, event: EventView) -> tuple[str, kit.Message]:
+    """Tell what happened to the environment's lock at a step, by key: waiting for it becomes having it, in one message."""
+    if event.kind == "lock.released":
+        return f"{release.id}:unlock:{event.step}", lock_moved(release, taken=False)
+    if event.kind == "lock.taken":
+        return f"{release.id}:lock:{event.step}", lock_moved(release, taken=True)
+    return f"{release.id}:lock:{event.step}", awaits_lock(release, why=str(event.data.get("why", "")))
 
 
 def awaits_lock(release: ReleaseView, *, why: str) -> kit.Message:

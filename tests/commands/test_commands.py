@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bot.domain.errors import Conflict, NotAllowed, Refused, ReleaseError, Unavailable, WrongUse
+from bot.domain.phases import Phase
 from bot.domain.readmodel import Decided, LockView, Person
 from bot.domain.release import Choice, DecisionKind, ReleaseState, StepState
 from bot.domain.report import Rerun
@@ -359,6 +360,28 @@ async def test_start_is_refused_while_a_release_runs_or_somebody_else_holds_the_
     assert "taken at" in json.dumps(world.voice.views[-1])
     world.desk.releases["R7"] = running(plan=world.office.prepared.plan)
     assert "R7 (1.9.10) prepares prod beside its lock already" in (await attempt(world, "start"))
+
+
+async def test_where_two_releases_are_open_a_command_wants_to_know_which(world: World) -> None:
+    plan = replace(worlds.plan(), locked_from=worlds.plan().steps[-1].key)
+    beside = running(plan=plan, phase=Phase.BEFORE)
+    world.desk.releases |= {"R7": beside, "R8": replace(running(), id="R8", thread="17.8")}
+    error = await refused(world, "pause")
+    assert "R7 (1.9.10) and R8 (1.9.10) are being released to prod" in error.message
+    await world.type("pause R8")
+    world.thread = "17.8"
+    await world.type("resume")
+    assert [one[:2] for one in world.desk.asked] == [("pause", "R8"), ("resume", "R8")]
+    world.desk.locks["prod"] = LockView("prod", "U01REL", "release 1.9.10", worlds.NOW, "R8")
+    for typed in ("status", "lock"):
+        await world.type(typed)
+        shown = json.dumps(world.voice.blocks[-1], ensure_ascii=False)
+        assert "`R7`" in shown
+        assert "not needed yet, so others may release to prod; taken at" in shown
+    waiting = replace(beside, phase=Phase.LOCKED, waits="prod is held by R8, started by <@U01REL>.")
+    world.desk.releases["R7"] = waiting
+    await world.type("lock")
+    assert "waits for prod: prod is held by R8, started by <@U01REL>." in json.dumps(world.voice.blocks[-1])
 
 
 @pytest.mark.parametrize("text", ["start --version 1.9", "start now", "start --only", "start --env moon"])
