@@ -16,11 +16,9 @@ _BIG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 def upgrade() -> None:
-    with op.batch_alter_table("releases", schema=None) as batch_op:
-        batch_op.add_column(sa.Column("waits", sa.Text(), nullable=False, server_default=""))
-    with op.batch_alter_table("lock_waits", schema=None) as batch_op:
-        batch_op.add_column(sa.Column("release", sa.BigInteger(), nullable=True))
-        batch_op.create_index(batch_op.f("ix_lock_waits_release"), ["release"], unique=False)
+    op.add_column("releases", sa.Column("waits", sa.Text(), nullable=False, server_default=""))
+    op.add_column("lock_waits", sa.Column("release", sa.BigInteger(), nullable=True))
+    op.create_index("ix_lock_waits_release", "lock_waits", ["release"], unique=False)
     op.create_table(
         "followed_jobs",
         sa.Column("id", _BIG, autoincrement=True, nullable=False),
@@ -60,8 +58,6 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_table("followed_jobs")
-    with op.batch_alter_table("lock_waits", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_lock_waits_release"))
-        batch_op.drop_column("release")
-    with op.batch_alter_table("releases", schema=None) as batch_op:
-        batch_op.drop_column("waits")
+    op.drop_index("ix_lock_waits_release", "lock_waits")
+    op.drop_column("lock_waits", "release")
+    op.drop_column("releases", "waits")  # not by a batch: that would drop the whole table, to which others point
