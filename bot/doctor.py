@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from bot.doctor_search import search_attempts
 from bot.domain.errors import Refused, ReleaseError, Unavailable
 from bot.domain.rehearsal import REQUIRED
 from bot.engine.clock import SystemClock
@@ -27,7 +28,10 @@ if TYPE_CHECKING:
 
     from bot.settings import EnvironmentSettings, Settings
 
-GROUPS = ("database", "slack", "git", "github", "circleci", "ssh", "ansible", "server", "site", "graphql", "rehearsal")
+GROUPS = (
+    *("database", "slack", "git", "github", "circleci", "ssh", "ansible", "server", "site", "graphql", "rehearsal"),
+    *("elasticsearch", "metaspace_database", "reindexing"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,4 +178,5 @@ def _environment(name: str, settings: EnvironmentSettings, stack: AsyncExitStack
         ("server", f"server ({name})", services),
         ("site", f"site ({name})", site),
         ("graphql", f"GraphQL ({name})", graphql),
+        *search_attempts(name, settings, web, clock, stack),
     ]
