@@ -90,6 +90,7 @@ async def engine_of(ground: Ground, router: Router, directory: Directory, stack:
     areas = await _areas(ground, author_desk, stack)
     driven = _driven(ground, areas, desk.bell)
     ports = {name: of_area for name, (_, of_area) in areas.items()}
+    following = _following(ground, ports, desk.bell)
     office = OfficeService(
         settings=settings,
         desk=desk,
@@ -103,11 +104,11 @@ async def engine_of(ground: Ground, router: Router, directory: Directory, stack:
         rehearsals=_rehearsals(ground, book, ports),
         plans=Plans(store, clock=clock, catalogue=catalogue(registry), bell=desk.bell),
         exports=_exports(ground, desk, driven, registry),
-        indices=_indices(ground, desk, ports),
+        indices=_indices(ground, desk, ports, following),
         clock=clock,
         queue=LockQueue(store, ground.outbox, clock, timedelta(seconds=settings.locks.claim)),
         reminders=_reminders(ground),
-        jobs=JobOffice(_following(ground, ports, desk.bell)),
+        jobs=JobOffice(following),
     )
     office.schedule = _schedule(ground, desk, office)
     lease = settings.engine.lease
@@ -197,11 +198,11 @@ def _following(ground: Ground, ports: Mapping[str, Ports], bell: Bell) -> Follow
     return Following(ground.store, ground.outbox, ground.clock, bell, workshops)
 
 
-def _indices(ground: Ground, desk: Desk, ports: Mapping[str, Ports]) -> IndexService:
+def _indices(ground: Ground, desk: Desk, ports: Mapping[str, Ports], following: Following) -> IndexService:
     """Return the search indices of every environment, as commands ask for them."""
     areas = {name: index_area(name, one, ports[name]) for name, one in ground.settings.environments.items()}
     log = IndexLog(ground.store, clock=ground.clock)
-    return IndexService(areas, desk=desk, log=log, clock=ground.clock)
+    return IndexService(areas, desk=desk, log=log, clock=ground.clock, follower=following)
 
 
 def _schedule(ground: Ground, desk: Desk, office: OfficeService) -> Schedule:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from bot.domain.errors import Conflict, Refused, Unavailable, WrongUse
 from bot.domain.index_report import Choice, RunningJob, Started, release_of
+from bot.domain.jobs import Wanted
 from bot.domain.reindexing import Order, Target
 from bot.domain.world import JobState
 from bot.engine import index_probe
@@ -36,10 +37,10 @@ Port = TypeVar("Port")
 
 
 class Follower(Protocol):
-    """Who tells people how a job goes until it has ended, whatever happens to this process."""
+    """Who tells people how a job goes until it has ended, whatever happens to this process (`bot.engine.following.Following`)."""
 
-    async def follow(self, *, environment: str, name: str, kind: str, title: str, by: str) -> None:
-        """Follow a job of the web server from now on; it need not be there yet. Harmless when it is followed already."""
+    async def follow(self, job: Wanted, /, *, environment: str, by: str = "") -> object:
+        """Follow a job from now on; it need not be there yet. Harmless when it is followed already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,8 +179,8 @@ class IndexJobs:
         spec = await area.reindexing.order(name=name, order=order)
         if self._follower is not None:
             title = f"Datasets indexed into {pair.dataset}"
-            kind = f"reindex-{target}"
-            await self._follower.follow(environment=area.name, name=spec.name, kind=kind, title=title, by=by.slack)
+            job = Wanted("web", spec.name, "reindex", title)
+            await self._follower.follow(job, environment=area.name, by=by.slack)
         await area.jobs.start(spec=replace(spec, marks={**spec.marks, **marks}))
         return Started(
             name,

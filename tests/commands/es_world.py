@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from datetime import date
 
+    from bot.domain.jobs import Wanted
+
 NAMES = Aliases()
 CODE = Definition({"properties": {"ds_id": {"type": "keyword"}}}, {"analysis": {}})
 MIB = 2**20
@@ -270,10 +272,10 @@ DATASETS = {"2026-01-03_10h": 3, "2026-01-02_10h": 0, "2026-01-01_10h": 7}
 class Follower:
     """What was asked to be followed."""
 
-    asked: list[tuple[str, str, str]] = field(default_factory=list)
+    asked: list[tuple[str, Wanted]] = field(default_factory=list)
 
-    async def follow(self, *, environment: str, name: str, kind: str, title: str, by: str) -> None:
-        self.asked.append((environment, name, kind))
+    async def follow(self, job: Wanted, /, *, environment: str, by: str = "") -> None:
+        self.asked.append((environment, job))
 
 
 @dataclass

@@ -367,7 +367,7 @@ async def test_reindex_goes_on_once_its_first_dataset_is_in_the_right_pair(world
     assert order.workers == 4
     assert not world.reindexing.ledgers[name].awaits_probe
     assert f"tmux attach -r -t {name}" in world.shown
-    assert world.search.follower.asked == [("prod", name, "reindex-inactive")]
+    assert [(where, job.name, job.kind) for where, job in world.search.follower.asked] == [("prod", name, "reindex")]
     assert "it goes on" in world.shown
     with pytest.raises(Conflict, match=f"{name} is indexing"):
         await world.type("es reindex --all")
