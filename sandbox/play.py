@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 POLL = 0.3  # seconds between two looks at the channel
 ANSWER = 60.0  # seconds for the bot to answer a command
 BLIND = 90  # presses after which the player gives up: a release asks far less
+QUIET = 8.0  # seconds: longer than two looks at a job are apart
 _WAITS = re.compile(r"\d+ of \d+: .*; waits for ")  # how an approval stands, in bot/views/question.py
 _APPROVERS = (APPROVER.id, ADMIN.id, RELEASER.id)
 
@@ -120,6 +121,16 @@ class Player:
             raise Unavailable(f"The bot ended with status {bot.process.returncode}: {bot.last_words()}")
 
 
+async def _last_messages(world: World) -> Sequence[Mapping[str, Any]]:
+    """Return what the channel says once nothing is added to it: the ends of jobs are told after them."""
+    before: Sequence[Mapping[str, Any]] | None = None
+    messages = await world.slack.messages()
+    while world.data is not None and messages != before:
+        await asyncio.sleep(QUIET)
+        before, messages = messages, await world.slack.messages()
+    return messages
+
+
 async def play(world: World) -> int:
     """Carry out one whole release, print the channel, and look at the world; 0 only if all is truly well."""
     before = await look(world)
@@ -130,10 +141,10 @@ async def play(world: World) -> int:
         failure = error.message
     except TimeoutError:
         failure = f"the release did not end within {world.options.play_deadline:.0f} s"
-    messages = await world.slack.messages()
+    wrong = [failure] if failure else await problems(world, before, await world.slack.messages())
+    messages = await _last_messages(world)
     print(transcript(messages, {one.id: one.real_name for one in MEMBERS}))
     print()
-    wrong = [failure] if failure else await problems(world, before, messages)
     if not wrong:
         print(
             "The release ended well: tag, branch, checkout, services, webapp, announcements and GitHub are as they must be."

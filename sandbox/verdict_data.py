@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from bot.domain.errors import Unavailable
+from sandbox.processes import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -17,16 +18,18 @@ if TYPE_CHECKING:
 
 ALIASES = ("dataset", "annotation")
 _MOST = 100_000  # datasets
+_JOBS_END = 900.0  # seconds after the release that its jobs may take yet
 _ANNOTATIONS = """SELECT d.id, count(a.id) FROM dataset d
 LEFT JOIN job j ON j.ds_id = d.id LEFT JOIN annotation a ON a.job_id = j.id GROUP BY d.id"""
 
 
 async def data_problems(data: Data, chosen: Scenario, server: Path) -> AsyncIterator[str]:
-    """Yield, in sentences, what is not as it must be after a scenario's release; people's work is awaited first.
+    """Yield, in sentences, what is not as it must be after a scenario's release; jobs and people's work are awaited first.
 
     ``server`` stands for the web server's disk.
     """
     try:
+        await jobs_ended(server)
         await data.people.noticed()
     except Unavailable as error:
         yield error.message
@@ -39,9 +42,18 @@ async def data_problems(data: Data, chosen: Scenario, server: Path) -> AsyncIter
         yield problem
     async for problem in _after(data, chosen, sides.pop(), server):
         yield problem
-    left = sorted(one.name for one in (server / "reindexing").glob("*"))
+    left = sorted(one.parent.name for one in (server / "reindexing").glob("*/workplace.json"))
     if left:
         yield f"the server has a workplace yet: {', '.join(left)}"
+
+
+async def jobs_ended(server: Path) -> None:
+    """Wait until no job runs on the web server any more: an index that one fills is not whole before."""
+
+    async def over() -> bool:
+        return all(one.with_name("status.json").exists() for one in (server / "jobs").glob("*/wrapper.json"))
+
+    await until(over, what="the web server's jobs", deadline=_JOBS_END)
 
 
 async def pointed_at(search: Elasticsearch) -> Mapping[str, list[str]]:
