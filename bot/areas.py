@@ -102,11 +102,15 @@ def search_ports(
     """
     if settings.elasticsearch is None or settings.metaspace_database is None:
         return {}
-    indices = ElasticIndices(web, settings.elasticsearch, clock)
-    stack.push_async_callback(_closed, indices)
+    indices, datasets = (
+        ElasticIndices(web, settings.elasticsearch, clock),
+        MetaspaceDatabase(web, settings.metaspace_database),
+    )
+    for one in (indices, datasets):
+        stack.push_async_callback(_closed, one)
     return {
         "indices": indices,
-        "datasets": MetaspaceDatabase(web, settings.metaspace_database),
+        "datasets": datasets,
         "reindexing": ServerReindexing(web, web_jobs, settings, clock),
     }
 
@@ -146,6 +150,6 @@ def step_environment(name: str, settings: EnvironmentSettings) -> StepEnvironmen
     )
 
 
-async def _closed(host: SshHost | ElasticIndices) -> None:
+async def _closed(one: SshHost | ElasticIndices | MetaspaceDatabase) -> None:
     with contextlib.suppress(ReleaseError):
-        await host.close()
+        await one.close()

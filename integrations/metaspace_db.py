@@ -15,7 +15,7 @@ import asyncpg
 
 from bot.domain.errors import BadSettings, Unavailable
 from bot.telemetry import scrub
-from integrations.sshforward import forwarded
+from integrations.sshtunnel import LOOPBACK, Tunnel
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Mapping, Sequence
@@ -47,13 +47,18 @@ _NUMBERS = f"SELECT d.id, {_NUMBER} FROM dataset d WHERE d.id = ANY($1::text[])"
 class MetaspaceDatabase:
     """Implements `bot.search_ports.DatasetDatabase`.
 
-    Every call has a connection of its own, through the SSH connection that the bot keeps, and one read-only transaction that
-    sees the database as it was at its begin. A role that may only read is enough; one that may write is kept from it.
+    Every call has a connection of its own, through a tunnel over the SSH connection that the bot keeps, and one read-only
+    transaction that sees the database as it was at its begin. A role that may only read is enough; one that may write is kept from it.
     """
 
     def __init__(self, ssh: SshHost, settings: MetaspaceDatabaseSettings) -> None:
         """``ssh`` is the web server, from which PostgreSQL is reached."""
         self._ssh, self._settings = ssh, settings
+        self._tunnel = Tunnel(ssh, settings.host, settings.port)
+
+    async def close(self) -> None:
+        """Close the tunnel; the SSH connection stays."""
+        await self._tunnel.close()
 
     async def dataset_ids(self, *, since: date | None = None) -> Sequence[str]:
         """Return the ids that the exporter would index, newest first; only those since a date where one is given.
@@ -88,33 +93,32 @@ class MetaspaceDatabase:
     @asynccontextmanager
     async def _reading(self) -> AsyncIterator[asyncpg.Connection]:
         """Give a connection in a read-only transaction; raises `Unavailable`, `BadSettings`."""
-        where = self._settings
-        async with forwarded(self._ssh, where.host, where.port) as local:
+        where, port = self._settings, await self._tunnel.port()
+        try:
+            connection = await asyncpg.connect(
+                host=LOOPBACK,
+                port=port,
+                database=where.name,
+                user=where.user,
+                password=where.password.get_secret_value(),  # never None: nobody's own .pgpass is to fill it in
+                ssl="prefer",  # it travels inside SSH as far as the web server, and perhaps further
+                timeout=_CONNECT,
+                command_timeout=where.timeout + _SLACK,
+                server_settings={
+                    "application_name": "releasebot",
+                    "default_transaction_read_only": "on",
+                    "statement_timeout": str(int(where.timeout * 1000)),
+                    "lock_timeout": "5000",
+                    "idle_in_transaction_session_timeout": "120000",
+                },
+            )
             try:
-                connection = await asyncpg.connect(
-                    host=str(local.parent),
-                    port=int(local.suffix[1:]),
-                    database=where.name,
-                    user=where.user,
-                    password=where.password.get_secret_value(),  # never None: nobody's own .pgpass is to fill it in
-                    ssl=False,  # it travels inside SSH
-                    timeout=_CONNECT,
-                    command_timeout=where.timeout + _SLACK,
-                    server_settings={
-                        "application_name": "releasebot",
-                        "default_transaction_read_only": "on",
-                        "statement_timeout": str(int(where.timeout * 1000)),
-                        "lock_timeout": "5000",
-                        "idle_in_transaction_session_timeout": "120000",
-                    },
-                )
-                try:
-                    async with connection.transaction(isolation="repeatable_read", readonly=True):
-                        yield connection
-                finally:
-                    await connection.close(timeout=5)
-            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, ValueError) as error:
-                raise self._translated(error) from error
+                async with connection.transaction(isolation="repeatable_read", readonly=True):
+                    yield connection
+            finally:
+                await connection.close(timeout=5)
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, ValueError) as error:
+            raise self._translated(error) from error
 
     def _translated(self, error: Exception) -> Unavailable | BadSettings:
         where = f"METASPACE's database {self._settings.name} on {self._ssh.name}"

@@ -55,9 +55,13 @@ set -eu
 rm -rf -- "$2.old"
 [ ! -d "$1" ] || git -C "$1" worktree prune
 """
-_ALL = 'cd "$1" 2>/dev/null || exit 0; for one in */workplace.json; do [ ! -e "$one" ] || { cat -- "$one"; echo; }; done'
+_ALL = (
+    'cd "$1" 2>/dev/null || exit 0; for one in */workplace.json; do [ ! -e "$one" ] || { cat -- "$one"; echo; }; done'
+)
 # $1 the workspace. Status 1: somebody holds the lock of a target.
-_BUSY = 'for lock in "$1"/.*.lock; do [ ! -e "$lock" ] || [ "$lock" = "$1/.lock" ] || flock -n "$lock" true || exit 1; done'
+_BUSY = (
+    'for lock in "$1"/.*.lock; do [ ! -e "$lock" ] || [ "$lock" = "$1/.lock" ] || flock -n "$lock" true || exit 1; done'
+)
 
 
 class Workplaces:

@@ -115,7 +115,9 @@ class ServerReindexing:
             raise Unavailable(f"{self._ssh.name} did not get all of the order.", hint="retry", changed="Nothing.")
         if done.status == _CONFLICT:
             raise Conflict(
-                f"{name} cannot be ordered on {self._ssh.name}: {_words(done)}.", hint="/release jobs", changed="Nothing."
+                f"{name} cannot be ordered on {self._ssh.name}: {_words(done)}.",
+                hint="/release jobs",
+                changed="Nothing.",
             )
         if done.status:
             raise StepFailed(f"{name} cannot be ordered on {self._ssh.name}: {_words(done)}.", changed="Nothing.")
@@ -190,7 +192,11 @@ class ServerReindexing:
 
     def _told(self, order: Order) -> dict[str, Any]:
         ours, (code, configuration) = self._settings, self._places(order)
-        what = {"target": str(order.target), "datasets": list(dict.fromkeys(order.datasets)), "fields": list(order.fields)}
+        what = {
+            "target": str(order.target),
+            "datasets": list(dict.fromkeys(order.datasets)),
+            "fields": list(order.fields),
+        }
         where = {"code": code, "configuration": configuration, "python": list(ours.python)}
         how = {"workers": order.workers, "probe": order.probe, "tries": ours.tries}
         pace = {"rest": _REST, "patience": _PATIENCE, "aim": _AIM}

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import select
 import signal
 import sys
 import time
 from typing import Any
 
 from . import history
-from .child import Child
+from .child import Child, left_behind
 from .files import Wrong, read, write
 from .lines import Outcome
 from .order import DoneLog, OrderFolder, check_configuration, take_guard
 from .work import Pace, Work
 
-POLL, WRITE, BEAT = 0.1, 0.5, 5.0  # seconds: between two looks, two ledgers when something changed, and when nothing did
+POLL, WRITE, BEAT = (
+    0.1,
+    0.5,
+    5.0,
+)  # seconds: between two looks, two ledgers when something changed, and when nothing did
 FAILED, GAVE_UP, STOPPED = 3, 4, 128 + signal.SIGTERM
 _LOST = 10  # failures in a row after which, and after `patience` seconds without a dataset done, it gives up
 _MARKS = {"done": "+", "gone": "~", "undone": "-"}
@@ -37,6 +40,12 @@ class Drive:
         self.half: set[str] = set()  # begun by runs that were ended: perhaps deleted, and not yet indexed anew
         self.control: dict[str, Any] = folder.control()
         self.stopping, self.written, self.dirty, self.said, self.risk_at = False, 0.0, True, "", 0.0
+        for hit, told in left_behind(folder.path):
+            for one in told:
+                self._note(one)
+            if hit is not None:
+                self.half.add(hit)
+        self.work.first(self.half)
 
     def run(self) -> int:
         """Work until nothing is left, and return the exit status: 0, 3 when datasets stayed failed, 4 given up, 143 stopped."""
@@ -51,7 +60,7 @@ class Drive:
             if status is None:
                 self._hand_out()
                 self._record()
-                select.select([child.pipe for child in self.children if not child.silent], [], [], POLL)
+                time.sleep(POLL)
         self._record(status)
         return status
 
@@ -67,18 +76,18 @@ class Drive:
     def allowed(self) -> tuple[int, str]:
         """How many runs there may be this moment, and why fewer than wanted."""
         wanted: int = self.control["workers"]
-        limit = self.control.get("allowed")
-        if self.waits:
-            return 0, ""
+        limits: list[tuple[int, str]] = [(wanted, "")]
+        if self.control.get("allowed") is not None:
+            limits.append((self.control["allowed"], self.control.get("why", "")))
+        if self.work.trouble:
+            limits.append((1, f"{self.work.streak} failures in a row: {self.said}"))
         if self.order["probe"] and self.control.get("verdict") != "go":
-            return min(wanted, 1), ""
-        if self.work.trouble and wanted > 1:
-            return 1, f"the last {self.work.streak} datasets failed: {self.said}"
-        return (limit, self.control.get("why", "")) if limit is not None and limit < wanted else (wanted, "")
+            limits.append((0 if self.waits else 1, ""))
+        return min(limits, key=lambda one: one[0])
 
     def _hand_out(self) -> None:
         """Give every worker that has none a run, none of them a dataset that another one has."""
-        workers, now = self.allowed[0], time.monotonic()
+        workers, now = 0 if self.stopping else self.allowed[0], time.monotonic()
         alone = self.work.trouble or (self.order["probe"] and self.control.get("verdict") != "go")
         if alone and (self.children or now < self.risk_at):
             return
@@ -87,19 +96,20 @@ class Drive:
             datasets = self.work.take(size, now)
             if not datasets:
                 return
-            self._begin(datasets)
+            if not self._begin(datasets):
+                return
 
-    def _begin(self, datasets: list[str]) -> None:
+    def _begin(self, datasets: list[str]) -> bool:
         number = min(set(range(1, len(self.children) + 2)) - {child.number for child in self.children})
-        file = self.folder.path / f"datasets.{number}.txt"
         try:
-            child = Child(number, datasets, self.order, file, [self.guard.lock.fileno()])
+            child = Child(number, datasets, self.order, self.folder.path, [self.guard.lock.fileno()])
         except OSError as error:
             self.work.give_back(datasets)
             self._stumble(f"cannot be started: {error}")
-            return
+            return False
         self.children.append(child)
         self._know()
+        return True
 
     def _follow(self) -> None:
         """Take in what the runs have said, and bury those that have ended."""
@@ -119,23 +129,27 @@ class Drive:
                 self._know()
 
     def _take(self, child: Child, told: list[Outcome]) -> None:
-        for kind, dataset, said in told:
-            now = time.monotonic()
-            self.half.discard(dataset)
-            if kind == "done":
-                self.pace.took((now - child.since) / len(told))
-            if kind == "failed":
-                self.said = said
-                self.work.fail(dataset, said, now, self.order["rest"])
-                self.risk_at = now + self.work.risk(self.order["rest"])
+        for one in told:
+            if one.kind == "done":
+                self.pace.took((time.monotonic() - child.since) / len(told))
+            if one.kind == "undone":
+                child.outcomes.pop(one.dataset, None)
             else:
-                self.work.settle(kind, dataset)
-                self.log.add(_MARKS[kind], dataset)
-            if kind == "undone":
-                child.outcomes.pop(dataset, None)
-            else:
-                child.outcomes[dataset] = kind
-            self.dirty = True
+                child.outcomes[one.dataset] = one.kind
+            self._note(one)
+
+    def _note(self, one: Outcome) -> None:
+        """Take in what became of a dataset, and write it down."""
+        now = time.monotonic()
+        self.dirty = True
+        self.half.discard(one.dataset)
+        if one.kind == "failed":
+            self.said = one.said
+            self.work.fail(one.dataset, one.said, now, self.order["rest"])
+            self.risk_at = now + self.work.risk(self.order["rest"])
+        else:
+            self.work.settle(one.kind, one.dataset)
+            self.log.add(_MARKS[one.kind], one.dataset)
 
     def _bury(self, child: Child, status: int) -> None:
         """Give back what a run has not done. A death that nobody asked for is a failure of the dataset in work."""
@@ -196,7 +210,7 @@ class Drive:
 
     def _ledger(self, status: int | None) -> dict[str, Any]:
         work, why = self.work, self.allowed[1]
-        if work.trouble:
+        if work.trouble and not why:
             why = f"{work.streak} failures in a row: {self.said}"
         return {
             "at": time.time(),

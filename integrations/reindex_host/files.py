@@ -9,7 +9,10 @@ import os
 import signal
 import time
 from pathlib import Path
-from typing import IO, Any, Iterator
+from typing import IO, TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 TERM_TO_KILL = 3.0  # seconds
 

@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from typing import NamedTuple, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 KEPT = 500  # characters of what was said
 _LONGEST = 4000  # characters of a failure's record, which may have a traceback
@@ -70,7 +73,8 @@ class Reading:
         prefix = found["prefix"]
         exact = "".join(r"\d+" if part.isdigit() else re.escape(part) for part in re.split(r"(\d+)", prefix))
         any_one = "".join(
-            r"[\w.\-]+" if re.match(r"[\w.\-]*\w", part) else re.escape(part) for part in re.split(r"([\w.\-]*\w[\w.\-]*)", prefix)
+            r"[\w.\-]+" if re.match(r"[\w.\-]*\w", part) else re.escape(part)
+            for part in re.split(r"([\w.\-]*\w[\w.\-]*)", prefix)
         )
         self._progress = re.compile(f"{exact}{found['verb']} (?P<i>\\d+) out of {len(self.datasets)}$")
         self._record = re.compile(f"{any_one}(?P<message>.*)$")
@@ -112,6 +116,6 @@ class Reading:
 
 def _words(record: str) -> str:
     """Return what a failure's record says beside the dataset's name: the database, and the error."""
-    message = record[:_LONGEST].split(_TRACEBACK)[0]
+    message = record[:_LONGEST].split(_TRACEBACK, maxsplit=1)[0]
     places = list(_WHERE.finditer(message))
     return f"moldb {places[-1][1]}: {message[places[-1].end() :].strip()}" if places else message.strip()

@@ -57,7 +57,9 @@ def main() -> int:
 
 def _do(given: argparse.Namespace) -> int:
     if given.command == "render":
-        render(given.old, given.live, given.new, given.target, {"dataset": given.dataset, "annotation": given.annotation})
+        render(
+            given.old, given.live, given.new, given.target, {"dataset": given.dataset, "annotation": given.annotation}
+        )
         return 0
     if given.command == "order":
         try:

@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
-from typing import Any, Iterator
+from typing import TYPE_CHECKING, Any
 
 from .files import Wrong, write
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 _PART = re.compile(r"\{#.*?#\}|\{\{(?P<value>.*?)\}\}|(?P<statement>\{%.*?%\})|\\.|\"|[^\"\\{]+|\{", re.DOTALL)
 _VALUE = re.compile(r"\s*(?P<name>[A-Za-z_][\w.]*)\s*(?P<filters>(\|.*)?)", re.DOTALL)
@@ -115,7 +118,10 @@ def filled(template: Template, values: dict[str, Any], live: Any) -> Any:
 
     def fill(tree: Any, beside: Any) -> Any:
         if isinstance(tree, dict):
-            return {key: fill(one, beside.get(key, _ABSENT) if isinstance(beside, dict) else _ABSENT) for key, one in tree.items()}
+            return {
+                key: fill(one, beside.get(key, _ABSENT) if isinstance(beside, dict) else _ABSENT)
+                for key, one in tree.items()
+            }
         if isinstance(tree, list):
             same = isinstance(beside, list) and len(beside) == len(tree)
             return [fill(one, beside[at] if same else _ABSENT) for at, one in enumerate(tree)]
@@ -144,7 +150,9 @@ def render(old: Path, live: Path, new: Path, target: Path, pair: dict[str, str])
         before = Template(old.read_text(encoding="utf-8"), str(old))
         after = Template(new.read_text(encoding="utf-8"), str(new))
     except (OSError, ValueError) as error:
-        what = f"{error.strerror}: {error.filename}" if isinstance(error, OSError) else "the live configuration is no JSON"
+        what = (
+            f"{error.strerror}: {error.filename}" if isinstance(error, OSError) else "the live configuration is no JSON"
+        )
         raise Wrong(what) from None
     made = filled(after, known(before, running), running)
     if not isinstance(made.get("elasticsearch"), dict):

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from typing import Any, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
 
 STREAK = 5  # failures in a row after which something else than a dataset is wrong
 _GROWTH = 8  # a run is given at most so many times the datasets that were measured
@@ -44,12 +47,16 @@ class Pace:
 class Work:
     """The datasets of an order and what became of them. Every one is in one place only."""
 
-    def __init__(self, datasets: Sequence[str], *, done: set[str], gone: set[str], failed: dict[str, Any], tries: int) -> None:
+    def __init__(
+        self, datasets: Sequence[str], *, done: set[str], gone: set[str], failed: dict[str, Any], tries: int
+    ) -> None:
         """``failed`` is what earlier runs wrote: each is tried again ``tries`` times."""
         known = set(datasets)
         self.total, self.tries = len(known), tries
         self.done, self.gone = done & known, gone & known
-        self.failed: dict[str, Any] = {one: said for one, said in failed.items() if one in known - self.done - self.gone}
+        self.failed: dict[str, Any] = {
+            one: said for one, said in failed.items() if one in known - self.done - self.gone
+        }
         self.queue = deque(one for one in dict.fromkeys(datasets) if one not in self.done | self.gone)
         self.again: list[tuple[float, str]] = []  # when each is due, and which
         self.tried: dict[str, int] = {}
@@ -80,6 +87,13 @@ class Work:
         if self.again and self.again[0][0] <= now:
             return [self.again.pop(0)[1]]
         return [self.queue.popleft() for _ in range(min(size, len(self.queue)))]
+
+    def first(self, datasets: Collection[str]) -> None:
+        """Let these come first: a run was killed while it worked on them. What it had told before needs no more, or has its time."""
+        settled = self.done | self.gone | {one for _, one in self.again}
+        self.queue = deque(
+            sorted((one for one in self.queue if one not in settled), key=lambda one: one not in datasets)
+        )
 
     def give_back(self, datasets: Sequence[str]) -> None:
         """Take back what was not done: it comes first."""

@@ -45,7 +45,7 @@ READS = {
         *("look", "room", "pressure", "definition", "probe", "newest_write", "dataset_documents"),
         *("annotation_counts", "sample"),
     },
-    "DatasetDatabase": {"dataset_ids", "annotation_counts", "databases_of"},
+    "DatasetDatabase": {"dataset_ids", "without_databases", "annotation_counts", "databases_of"},
     "Reindexing": {"workplace", "workplaces", "definitions", "ledger", "commands"},
     "Announcements": {"post", "find"},  # a row first; the outbox has a guard of its own
 }

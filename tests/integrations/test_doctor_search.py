@@ -19,12 +19,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from sandbox.elasticsearch import Elasticsearch
-
     from bot.doctor import Examined
     from bot.settings import EnvironmentSettings
     from integrations.elasticsearch import ElasticIndices
     from integrations.ssh import SshHost
+    from sandbox.elasticsearch import Elasticsearch
 
 CLOSED = 1  # a port that nothing listens on
 
