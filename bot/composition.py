@@ -234,7 +234,7 @@ def _chores(settings: Settings, office: OfficeService) -> list[Chore]:
         Chore("reminders", REMINDERS, office.authors.remind),
         Chore("waiting", REMINDERS, office.reminders.turn),
         Chore("queue", SOON, office.queue.turn),
-        Chore("jobs", SOON, office.jobs.following.turn),
+        Chore("jobs", SOON, office.jobs.following.watch),
         Chore("schedule", SOON, office.schedule.turn),
         Chore("rehearsals", REHEARSALS, office.rehearsals.look_after),
         Chore("issues", settings.repository.issue_poll / 2, office.exports.turn),

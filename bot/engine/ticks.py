@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -16,7 +17,7 @@ import structlog
 from bot.domain.errors import Refused, ReleaseError
 from bot.domain.plan import StepKind
 from bot.domain.release import FINISHED, ReleaseState, StepState, move_release, move_step
-from bot.engine import audit, followed
+from bot.engine import audit, followed, phases
 from bot.engine.asked import last_question, typed
 from bot.engine.asking import step_row
 from bot.engine.codec import answer_in, plan_in
@@ -30,10 +31,11 @@ from bot.engine.store import StoreUnavailable
 from bot.engine.tables import ReleaseRow
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
     from sqlalchemy.ext.asyncio import AsyncSession
 
+    from bot.domain.phases import WentLive
     from bot.domain.readmodel import ReleaseView, StepView
     from bot.engine.bell import Bell
     from bot.engine.step import Evidence, Step
@@ -117,7 +119,7 @@ class Ticks:
             done = [one for one in rows if one.state == StepState.DONE]
             said = answer_in(asked.answer) if asked else None
             forms = await typed(session, row.number, mine)
-            began = row.created_at
+            began, row_number = row.created_at, row.number
         area, planned = self._areas[release.environment], plan.step(step.key)
         code = self._registry.get(planned.step)
         ctx = StepContext(
@@ -131,9 +133,14 @@ class Ticks:
             attempt=step.attempt,
             report=_nothing,
             started_at=began,
+            since=partial(self._since, row_number),
             typed=forms,
         )
         return ctx, code if code and code.version == planned.version else None
+
+    async def _since(self, number: int) -> Sequence[WentLive]:
+        async with self._store.reading() as session:
+            return await phases.went_live(session, await session.get_one(ReleaseRow, number))
 
     async def _recorded(self, ctx: StepContext, step: StepView, evidence: Evidence, issue: int) -> Verdict:
         """Write it down, unless somebody was faster; a release that had stopped is paused then."""
