@@ -36,7 +36,7 @@ READS = {
     },
     "Jobs": {"look", "find", "read", "attach_line"},
     "Playbooks": {"configuration", "deploy_job", "deploy_commands", "folders", "parse", "variables"},
-    "Server": {"checkout", "webapp_built_at", "programs", "reflog"},
+    "Server": {"count_in_log", "checkout", "webapp_built_at", "programs", "reflog"},
     "Pipelines": {"workflows"},
     "Site": {"look"},
     "Platform": {"health", "workload"},

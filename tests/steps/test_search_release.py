@@ -142,3 +142,19 @@ async def test_notes_may_be_approved_days_before_release_is_pushed() -> None:
     await world.until("reindex")
     assert world.repository.branches["release"] == world.base
     assert world.repository.pushed_tags == []
+
+
+async def test_with_hotfixes_to_merge_ci_is_asked_of_master_then_of_the_merge_and_of_the_merge_again_days_later() -> (
+    None
+):
+    world = SearchWorld()
+    world.diverge()
+    plan = await world.make_plan()
+    merge = plan.head
+    world.green(merge)
+    asked = {step.key: step.params.get("commit") for step in plan.steps if step.step == "ci_green"}
+    assert asked == {"ci_green": world.head, "ci_green_merge": None, "ci_green_again": None}
+    keys = [step.key for step in plan.steps]
+    await world.go(*keys[: keys.index("push_branches") + 1])
+    assert world.repository.branches == {"master": merge, "release": merge}
+    assert world.outputs["ci_green"]["commit"] == merge
