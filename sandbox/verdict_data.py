@@ -42,7 +42,7 @@ async def data_problems(data: Data, chosen: Scenario, server: Path) -> AsyncIter
         yield problem
     async for problem in _after(data, chosen, sides.pop(), server):
         yield problem
-    left = sorted(one.parent.name for one in (server / "reindexing").glob("*/workplace.json"))
+    left = sorted(one.name for one in (server / "reindexing/releases").glob("*"))
     if left:
         yield f"the server has a workplace yet: {', '.join(left)}"
 
