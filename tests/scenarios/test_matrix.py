@@ -54,7 +54,7 @@ def test_the_table_says_of_each_case_what_became_of_it() -> None:
     }
     assert [verdict(known.get(one.name)) for one in cases()[:3]] == ["once", "FAILED", "not run"]
     lines = table(some, known, "abc").splitlines()
-    assert lines[-1] == f"| `in_place` | `{some[0].step}` | before the effect | once, +7 | FAILED |"
+    assert lines[-1] == f"| `{some[0].checklist}` | `{some[0].step}` | before the effect | once, +7 | FAILED |"
 
 
 @given(st.integers(1, 9), st.sets(st.sampled_from(cases())))
