@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ ANSWER = 60.0  # seconds for the bot to answer a command
 BLIND = 90  # presses after which the player gives up: a release asks far less
 QUIET = 8.0  # seconds: longer than two looks at a job are apart
 _WAITS = re.compile(r"\d+ of \d+: .*; waits for ")  # how an approval stands, in bot/views/question.py
+_FORM, _HEARD = 90.0, 30.0  # seconds for a form to open, and for an approval to be shown
 _APPROVERS = (APPROVER.id, ADMIN.id, RELEASER.id)
 
 
@@ -39,6 +41,7 @@ class Player:
     person: str = RELEASER.id
     pressed: set[tuple[str, str]] = field(default_factory=set)
     start: str = "start"
+    patience: float = 0.0  # on the monotonic clock
 
     async def release(self) -> str:
         """Carry out one release; return what went wrong, or nothing."""
@@ -75,10 +78,13 @@ class Player:
         if len(self.pressed) > BLIND:
             raise Unavailable("The bot asks for ever.", hint="read the thread above")
         self.pressed.add(_key(element, self.person))
+        self.patience = time.monotonic() + (
+            _FORM if _opens_form(element) else _HEARD if self.person != RELEASER.id else 0
+        )
         await self.world.slack.interact(self.person, ts, element)
 
     async def _submit(self, page: Page) -> None:
-        modal = page.modals[-1]
+        modal, self.patience = page.modals[-1], 0.0
         await page.submit(self.person, self.fill(modal))
         await page.until(lambda: page.errors or modal not in page.modals, what="answer to the form", deadline=ANSWER)
         if page.errors:
@@ -98,7 +104,12 @@ class Player:
             raise Unavailable(f"The bot did not show {what} within {ANSWER:.0f} s.") from error
 
     def _next_button(self, messages: Sequence[Mapping[str, Any]]) -> tuple[str, Mapping[str, Any]] | None:
-        """Return the oldest button that leads forward and was not pressed: of a question, and of primary style."""
+        """Return the oldest button that leads forward and was not pressed: of a question, and of primary style.
+
+        None while a form that was asked for may yet open, or an approval be heard: its next one would be somebody else's.
+        """
+        if time.monotonic() < self.patience:
+            return None
         for message in messages:
             for element in elements(message):
                 forward = element.get("style") == "primary" and str(element["action_id"]).startswith(ids.QUESTION)
@@ -193,6 +204,11 @@ def _key(element: Mapping[str, Any], person: str = RELEASER.id) -> tuple[str, st
     """Name a press: the button, and who pressed it unless that was the releaser."""
     who = "" if person == RELEASER.id else f" {person}"
     return str(element["action_id"]), f"{element.get('value', '')}{who}"
+
+
+def _opens_form(element: Mapping[str, Any]) -> bool:
+    """Tell whether pressing it opens a form: bot/views/question.py ends such a label so."""
+    return str((element.get("text") or {}).get("text", "")).endswith("…")
 
 
 def _has_action(messages: Sequence[Mapping[str, Any]], action: str) -> bool:
