@@ -134,7 +134,7 @@ class Following:
         return domain.JobView(
             one,
             attach=host.attach_line(name=one.job.name) if host else "",
-            estimate=estimate(ledger.total - ledger.done, ledger.history, now, runs) if ledger and going else None,
+            estimate=estimate(_left(one, ledger), ledger.history, now, runs) if ledger and going else None,
             stalled=stalled_since(ledger.history, now) if ledger and going else None,
             starter=release.started_by if release else one.by,
         )
@@ -256,3 +256,7 @@ class Following:
     async def _note(self, number: int, **values: Any) -> None:
         async with self.store.writing() as session:
             await session.execute(update(FollowedRow).where(FollowedRow.id == number).values(**values))
+
+
+def _left(one: Followed, ledger: Ledger) -> int:
+    return max(ledger.total - ledger.done - one.failed, 0)

@@ -190,7 +190,7 @@ class Bot:
     async def start(self, made: Plan, by: str = RELEASER.slack) -> str:
         return (await self.desk.start(plan=made, checklist="text", by=by)).id
 
-    async def until(self, release: str, reached: Callable[[ReleaseView], bool], *, within: float = 10.0) -> ReleaseView:
+    async def until(self, release: str, reached: Callable[[ReleaseView], bool], *, within: float = 60.0) -> ReleaseView:
         """Wait until the release is as wanted."""
         seen = None
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -17,53 +17,24 @@ from bot.domain.rollback import demand_offered
 from bot.engine.freezes import Freezes
 from bot.engine.lock_queue import LockQueue
 from bot.engine.narrator import Narrator
+from tests.engine.phasing import LONG, in_a_process_of_its_own, known
 from tests.engine.scripted import (
     ADMIN,
     APPROVER,
     RELEASER,
     Bot,
     Files,
-    FileStep,
     opened,
     plan,
     running,
-    steps,
 )
 from tests.engine.test_narrator import Outbox
 
 if TYPE_CHECKING:
     from bot.domain.plan import Plan
-    from bot.domain.readmodel import ReleaseView
-    from bot.engine.step import Step, StepContext
 
-LONG = replace(
-    plan(("prepare", "asking"), ("still", "still"), ("deploy", "deploy"), ("prove_live", "file"), ("tell", "asking")),
-    locked_from="still",
-    locked_until="prove_live",
-    version="2.0.0",
-)
 SHORT = plan(("deploy", "deploy"), ("prove_live", "file"))
 HELD = plan(("wait", "asking"), ("deploy", "deploy"), ("prove_live", "file"))
-
-
-class StillStep(FileStep):
-    """Writes down what went live since its release began."""
-
-    id: ClassVar[str] = "still"
-
-    async def run(self, ctx: StepContext) -> None:
-        for one in await ctx.since():
-            self.files.do("since", f"{one.release} {one.version} {one.head[:4]}")
-        self.files.do(ctx.step.key, ctx.mark)
-
-
-class DeployStep(FileStep):
-    id: ClassVar[str] = "deploy"
-    changes_live: ClassVar[bool] = True
-
-
-def known(files: Files) -> dict[str, Step]:
-    return {**steps(files), "still": StillStep(files), "deploy": DeployStep(files)}
 
 
 async def yes(bot: Bot, release: str, at: str = "") -> None:
@@ -236,41 +207,22 @@ async def test_its_thread_says_that_it_waits_has_the_lock_and_gave_it_back(url: 
         assert "given back; others may release to prod" in slack.messages[slow]["blocks"]
 
 
-@pytest.mark.parametrize("failpoint", ["before_effect:still", "after_effect:deploy", "after_write:prove_live"])
-def test_a_kill_at_the_edges_of_the_lock_loses_it_to_nobody(url: str, files: Files, failpoint: str) -> None:
-    """The lock belongs to the release, not to the process: what goes on has it, or has given it back."""
-    assert asyncio.run(_killed(url, files, failpoint)) == Phase.AFTER
+EDGES = {"before_effect:still": "R1", "after_effect:deploy": "R1", "after_write:prove_live": ""}
 
 
-async def _killed(url: str, files: Files, failpoint: str) -> Phase:
+@pytest.mark.parametrize("failpoint", EDGES)
+async def test_a_bot_killed_at_the_edges_of_the_lock_leaves_it_to_the_release(
+    url: str, files: Files, failpoint: str
+) -> None:
+    assert in_a_process_of_its_own(url, files.folder, failpoint) == -9
     async with opened(url, known(files)) as bot:
-        release = await bot.start(LONG)
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("bot.engine.failpoints.reach", _stop_at(failpoint))
-            task = asyncio.create_task(bot.runner.run(asyncio.Event()))
-            await yes(bot, release)
-            await bot.until(release, lambda _: _reached.get(failpoint, False))
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-        _reached.clear()
-        held = await holder(bot)
-        assert held == ("" if failpoint == "after_write:prove_live" else release)
-    async with opened(url, known(files), owner="next") as bot:
-        await bot.ledger.free_all()
-        async with running(bot):
-            seen: ReleaseView = await bot.until(release, at("tell"))
-            assert await holder(bot) == ""
-            assert files.done("deploy") == [f"{release}-deploy"]
-            return seen.phase
-
-
-_reached: dict[str, bool] = {}
-
-
-def _stop_at(failpoint: str) -> Any:
-    def reach(name: str, *where: str) -> None:
-        if failpoint in {f"{name}:{one}" for one in where}:
-            _reached[failpoint] = True
-            raise asyncio.CancelledError
-
-    return reach
+        assert await holder(bot) == EDGES[failpoint]
+        if EDGES[failpoint]:
+            with pytest.raises(Held):
+                await bot.start(SHORT, by=APPROVER.slack)
+    assert in_a_process_of_its_own(url, files.folder) == 0
+    async with opened(url, known(files)) as bot:
+        release = await bot.desk.release("R1")
+        assert (release.state, await holder(bot)) == (ReleaseState.SUCCEEDED, "")
+        assert await kinds(bot, "R1") == ["lock.taken:still", "lock.released:prove_live"]
+    assert set(files.all().values()) == {1}
