@@ -163,6 +163,11 @@ class JobReport:
     finished_at: datetime | None = None
     exit_status: int | None = None
 
+    @property
+    def order(self) -> str:
+        """The name of the order that it carries out (`bot.domain.reindexing`): several jobs may, one after another."""
+        return self.marks.get("order", self.name)
+
 
 @dataclass(frozen=True, slots=True)
 class Chunk:

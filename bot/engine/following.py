@@ -153,14 +153,14 @@ class Following:
         if one.state.over:
             return one
         report, ledger = await self._seen(one)
-        if report is not None and report.state is JobState.RUNNING and await self._carried_out(one, ledger):
+        if report is not None and report.state is JobState.RUNNING and await self._carried_out(one, report, ledger):
             report, ledger = await self._seen(one)
         return await self._written(one, report, ledger)
 
     async def _seen(self, one: Followed) -> tuple[JobReport | None, Ledger | None]:
         workshop, host = self.place(one)
         report = await host.look(name=one.job.name)
-        ledger = await workshop.reindexing.ledger(name=one.job.name) if workshop.reindexing and report else None
+        ledger = await workshop.reindexing.ledger(name=report.order) if workshop.reindexing and report else None
         return report, ledger or one.ledger
 
     def place(self, one: Followed) -> tuple[Workshop, Jobs]:
@@ -173,7 +173,7 @@ class Following:
             )
         return workshop, host
 
-    async def _carried_out(self, one: Followed, ledger: Ledger | None) -> bool:
+    async def _carried_out(self, one: Followed, report: JobReport, ledger: Ledger | None) -> bool:
         """Stop the job, or change its workers, where somebody asked for it; True when something was done."""
         workshop, host = self.place(one)
         if one.stop_by:
@@ -183,7 +183,7 @@ class Following:
         if asked is None or ledger is None or workshop.reindexing is None:
             return False
         if ledger.wanted_workers != asked:
-            await workshop.reindexing.set_workers(name=one.job.name, workers=asked)
+            await workshop.reindexing.set_workers(name=report.order, workers=asked)
         async with self.store.writing() as session:  # unless somebody asked for another number meanwhile
             mine = update(FollowedRow).where(FollowedRow.id == one.id, FollowedRow.ask_workers == asked)
             await session.execute(mine.values(ask_workers=None).execution_options(synchronize_session=False))

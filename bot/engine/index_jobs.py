@@ -24,14 +24,7 @@ if TYPE_CHECKING:
     from bot.domain.reindexing import Workplace
     from bot.ports import DatasetDatabase, Jobs, Ports, Reindexing, SearchIndices
 
-TARGET, INDEX, ENVIRONMENT, BY, CHOICE, ORDER = (
-    "target",
-    "index",
-    "environment",
-    "by",
-    "choice",
-    "order",
-)  # marks of a job
+TARGET, INDEX, ENVIRONMENT, BY, CHOICE = "target", "index", "environment", "by", "choice"  # marks of a job
 OWN = "es-"  # how the workplaces begin that belong to no release
 Port = TypeVar("Port")
 
@@ -93,7 +86,7 @@ async def running(area: IndexArea) -> tuple[RunningJob, ...]:
     found = []
     for one in await area.jobs.find(marks={}):
         runs = one.state is JobState.RUNNING
-        ledger = await area.reindexing.ledger(name=one.marks.get(ORDER, one.name)) if runs else None
+        ledger = await area.reindexing.ledger(name=one.order) if runs else None
         if runs and (ledger is not None or TARGET in one.marks):
             counts = (ledger.done, ledger.total) if ledger else (None, None)
             line = area.jobs.attach_line(name=one.name)
@@ -243,7 +236,7 @@ async def failures(area: IndexArea, pair: Pair) -> dict[str, str]:
     """
     found: dict[str, str] = {}
     for job in await area.jobs.find(marks={INDEX: pair.dataset}):
-        ledger = await area.reindexing.ledger(name=job.marks.get(ORDER, job.name))
+        ledger = await area.reindexing.ledger(name=job.order)
         if ledger is not None and ledger.ended and job.marks.get(CHOICE) in (Choice.ALL, Choice.FAILED):
             found.clear()
         for one in ledger.failed if ledger else ():

@@ -42,9 +42,10 @@ async def prove(area: IndexArea, clock: Clock, name: str, pair: Pair, other: Pai
     seen = clock.monotonic()
     while True:
         try:
-            run, ledger = await area.jobs.look(name=name), await area.reindexing.ledger(name=name)
+            run = await area.jobs.look(name=name)
             if run is None:
                 raise Refused(f"The web server knows no job {name} any more.", hint="/release es status")
+            ledger = await area.reindexing.ledger(name=run.order)
             if ledger is not None and not ledger.awaits_probe and (ledger.done or ledger.ended):
                 return "Its first dataset landed in the right pair, and it goes on."
             if ledger is not None and ledger.awaits_probe:
@@ -71,7 +72,7 @@ async def _judged(area: IndexArea, run: JobReport, pair: Pair, other: Pair) -> s
             hint=f"look at its log: {area.jobs.attach_line(name=run.name)}",
             changed=f"At most {dataset} was written.",
         )
-    await area.reindexing.let_go_on(name=run.name)
+    await area.reindexing.let_go_on(name=run.order)
     return f"Its first dataset, {dataset}, landed in {pair.dataset} and nothing in {other.dataset}; it goes on."
 
 

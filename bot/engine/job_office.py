@@ -76,7 +76,8 @@ class JobOffice:
         one, reindexing = view.one, self._workshop(view.one).reindexing
         ledger = one.ledger
         try:
-            ledger = (await reindexing.ledger(name=one.job.name) if reindexing else None) or ledger
+            report = await self._host(one).look(name=one.job.name) if reindexing else None
+            ledger = (await reindexing.ledger(name=report.order) if reindexing and report else None) or ledger
         except Unavailable:  # what was seen last is drawn
             if ledger is None:
                 raise

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from bot.domain.world import JobReport
     from bot.engine.step import StepContext
 
-ATTEMPT, OF_STEP, TODO, ORDER = "attempt", "step", "todo", "order"  # marks of a job
+ATTEMPT, OF_STEP, TODO = "attempt", "step", "todo"  # marks of a job
 TARGET, INDEX, ENVIRONMENT = "target", "index", "environment"
 PROBED, BEFORE = "probed", "before"  # the first datasets, and what was known of them before the job wrote anything
 KIND = "reindex"  # jobs of one kind are compared in their speed
@@ -108,12 +108,7 @@ def newest(found: Sequence[JobReport]) -> JobReport | None:
 
 async def ledger_of(ctx: StepContext, run: JobReport | None) -> Ledger | None:
     """Return how far the order of a job has come."""
-    return await search(ctx).reindexing.ledger(name=order_of(run)) if run else None
-
-
-def order_of(run: JobReport) -> str:
-    """Return the name of the order that a job carries out."""
-    return run.marks.get(ORDER, run.name)
+    return await search(ctx).reindexing.ledger(name=run.order) if run else None
 
 
 def complete(run: JobReport | None, ledger: Ledger | None) -> bool:
@@ -179,9 +174,9 @@ async def _order_name(ctx: StepContext, *, goes_on: bool) -> str:
     if goes_on and last is not None:
         ledger = await ledger_of(ctx, last)
         if ledger is not None and ledger.done > 1:
-            return order_of(last)
+            return last.order
     every = await search(ctx).jobs.find(marks={"release": ctx.release, OF_STEP: ctx.step.key})
-    return f"{ctx.mark}-{len({order_of(one) for one in every}) + 1}"
+    return f"{ctx.mark}-{len({one.order for one in every}) + 1}"
 
 
 async def follow(ctx: StepContext, into: Into, name: str, *, title: str) -> Ledger:
@@ -235,7 +230,7 @@ async def prove_write(ctx: StepContext, into: Into, run: JobReport, ledger: Ledg
             hint=f"look at its log: {search(ctx).jobs.attach_line(name=run.name)}; retry once the cause is known",
             changed="At most that dataset was written by it.",
         )
-    await search(ctx).reindexing.let_go_on(name=order_of(run))
+    await search(ctx).reindexing.let_go_on(name=run.order)
 
 
 async def _writes(ctx: StepContext, into: Into, datasets: Sequence[str]) -> Writes:
