@@ -70,7 +70,7 @@ async def test_who_finds_it_locked_waits_in_line_is_told_and_takes_it(world: Wor
     await world.type("unlock")
     with pytest.raises(Held, match="comes first"):
         await world.type("start")
-    assert not world.voice.views, "refused before a plan is made"
+    assert "No release started" in json.dumps(world.voice.views[-1]), "the form says so too"
     await world.office.queue.turn()
     take = next(
         one["value"]
