@@ -41,7 +41,8 @@ class Player:
     person: str = RELEASER.id
     pressed: set[tuple[str, str]] = field(default_factory=set)
     start: str = "start"
-    patience: float = 0.0  # on the monotonic clock
+    patience: float = 0.0  # until when a form may yet open; on the monotonic clock
+    heard: float = 0.0  # until when an approval that was given may not be shown yet
 
     async def release(self) -> str:
         """Carry out one release; return what went wrong, or nothing."""
@@ -78,13 +79,14 @@ class Player:
         if len(self.pressed) > BLIND:
             raise Unavailable("The bot asks for ever.", hint="read the thread above")
         self.pressed.add(_key(element, self.person))
-        self.patience = time.monotonic() + (
-            _FORM if _opens_form(element) else _HEARD if self.person != RELEASER.id else 0
-        )
+        if _opens_form(element):
+            self.patience = time.monotonic() + _FORM
+        self._approved()
         await self.world.slack.interact(self.person, ts, element)
 
     async def _submit(self, page: Page) -> None:
         modal, self.patience = page.modals[-1], 0.0
+        self._approved()
         await page.submit(self.person, self.fill(modal))
         await page.until(lambda: page.errors or modal not in page.modals, what="answer to the form", deadline=ANSWER)
         if page.errors:
@@ -106,7 +108,7 @@ class Player:
     def _next_button(self, messages: Sequence[Mapping[str, Any]]) -> tuple[str, Mapping[str, Any]] | None:
         """Return the oldest button that leads forward and was not pressed: of a question, and of primary style.
 
-        None while a form that was asked for may yet open, or an approval be heard: its next one would be somebody else's.
+        None while a form that was asked for may yet open: the next press may be somebody else's.
         """
         if time.monotonic() < self.patience:
             return None
@@ -117,9 +119,16 @@ class Player:
                     return str(message["ts"]), element
         return None
 
+    def _approved(self) -> None:
+        """Give the bot time to show that an approval counts, before the next person is asked for theirs."""
+        if self.person != RELEASER.id:
+            self.heard = time.monotonic() + _HEARD
+
     def _mine(self, message: Mapping[str, Any], element: Mapping[str, Any]) -> bool:
         """Tell whether somebody is to press it yet, and be that person."""
         waits = _WAITS.search(text_of(message))
+        if waits and time.monotonic() < self.heard:
+            return False
         for person in _APPROVERS if waits else (RELEASER.id,):
             if _key(element, person) not in self.pressed and (waits is None or person not in waits[0]):
                 self.person = person
