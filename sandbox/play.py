@@ -108,9 +108,10 @@ class Player:
     def _next_button(self, messages: Sequence[Mapping[str, Any]]) -> tuple[str, Mapping[str, Any]] | None:
         """Return the oldest button that leads forward and was not pressed: of a question, and of primary style.
 
-        None while a form that was asked for may yet open: the next press may be somebody else's.
+        None while a form that was asked for may yet open: the next press may be somebody else's. Who has forgotten what was pressed,
+        because the bot died over it, waits for nothing.
         """
-        if time.monotonic() < self.patience:
+        if self.pressed and time.monotonic() < self.patience:
             return None
         for message in messages:
             for element in elements(message):
@@ -127,7 +128,7 @@ class Player:
     def _mine(self, message: Mapping[str, Any], element: Mapping[str, Any]) -> bool:
         """Tell whether somebody is to press it yet, and be that person."""
         waits = _WAITS.search(text_of(message))
-        if waits and time.monotonic() < self.heard:
+        if waits and self.pressed and time.monotonic() < self.heard:
             return False
         for person in _APPROVERS if waits else (RELEASER.id,):
             if _key(element, person) not in self.pressed and (waits is None or person not in waits[0]):
