@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -157,13 +158,23 @@ async def test_no_secret_is_in_any_word_of_the_command_line(slack: StrictSlack, 
     assert canaries.in_files(tmp_path, EVERY, but={tmp_path / "key"}) == []
 
 
+def _lasting_git(folder: Path) -> Path:
+    """Return a folder with a Git that stays for a moment, so that its command line is seen also on a busy machine."""
+    made = folder / "bin"
+    made.mkdir(exist_ok=True)
+    script = made / "git"
+    script.write_text(f'#!/bin/sh\nsleep 0.3\nexec {shutil.which("git")} "$@"\n', encoding="utf-8")
+    script.chmod(0o755)
+    return made
+
+
 @contextlib.asynccontextmanager
 async def serving(config: Path, log: Path) -> AsyncIterator[asyncio.subprocess.Process]:
     """Run the bot as a process of its own."""
     with log.open("wb") as file:
         bot = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "bot.cli", "serve", "--config", str(config)),
-            env={**os.environ, **VALUES},
+            env={**os.environ, **VALUES, "PATH": f"{_lasting_git(config.parent)}:{os.environ['PATH']}"},
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=file,

@@ -87,10 +87,10 @@ def test_the_phases_of_the_lock_are_said_when_a_file_is_checked_and_compared(run
     file = tmp_path / "ours.yml"
     assert run("checklists", "copy", "in_place", str(file), "--as", "ours")[0] == 0
     text = file.read_text(encoding="utf-8")
-    file.write_text(text.replace("\nsteps:", "\nlocked_until: prove_live\nsteps:"), encoding="utf-8")
+    file.write_text(text.replace("\nsteps:", "\nlocked_until: es_update\nsteps:"), encoding="utf-8")
     status, said, _ = run("checklists", "check", str(file))
-    assert (status, said.rstrip().endswith("steps, locked until prove_live.")) == (0, True)
-    assert run("checklists", "diff", "in_place", str(file))[1] == "~ locked until its end → prove_live\n"
+    assert (status, said.rstrip().endswith("steps, locked until es_update.")) == (0, True)
+    assert run("checklists", "diff", "in_place", str(file))[1] == "~ locked until its end → es_update\n"
 
 
 def test_a_copy_overwrites_nothing(run: Run, tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
 from bot import permit
@@ -162,7 +162,8 @@ class Turns:
         """Give back the lock that this very request took, also before the bot was restarted; no other."""
         held = await self._desk.lock_of(wish.environment)
         if held is not None and not held.release and (held.owner, held.reason) == (by.slack, _reason(wish, source)):
-            await self._desk.unlock(wish.environment, by=by, source=source)
+            with suppress(Conflict):  # the same request, carried out by another replica as well, has just given it back
+                await self._desk.unlock(wish.environment, by=by, source=source)
 
     async def _demand_free(self, wish: Wish, persons: set[str]) -> None:
         held = await self._desk.lock_of(wish.environment)

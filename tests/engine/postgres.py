@@ -54,6 +54,11 @@ class Cluster:
         self._run("createdb", "-h", str(self.folder), "-U", "bot", "-T", like, name)
         return f"postgresql+asyncpg://bot@/{name}?host={self.folder}"
 
+    def execute(self, statement: str, *, port: int) -> None:
+        """Carry out one statement as the cluster's owner, over its socket."""
+        where = ("-h", str(self.folder), "-p", str(port), "-U", "bot", "-d", "postgres")
+        self._run("psql", *where, "-q", "-c", statement)
+
     def _run(self, program: str, *arguments: str) -> None:
         self._carry_out(as_server([str(self.binaries / program), *arguments]))
 

@@ -30,6 +30,7 @@ CREATE TABLE annotation (id serial PRIMARY KEY, job_id integer NOT NULL, formula
 CREATE INDEX annotation_job_id_index ON annotation (job_id);
 """
 NEW, MIDDLE, OLD = "2026-03-02_10h00m00s", "2025-07-01_10h00m00s", "2016-09-21_16h06m55s"
+PASSWORD = "of-the-tests-own"
 BARE, EMPTY, NULL = "2024-01-01_00h00m00s", "2024-01-02_00h00m00s", "2024-01-03_00h00m00s"
 
 
@@ -40,6 +41,7 @@ def listening() -> Iterator[tuple[Cluster, int]]:
     with running_cluster() as cluster:
         cluster.stop()
         cluster.start(port=port)
+        cluster.execute(f"ALTER USER bot PASSWORD '{PASSWORD}'", port=port)  # which only the port asks for
         yield cluster, port
 
 
@@ -47,7 +49,7 @@ def listening() -> Iterator[tuple[Cluster, int]]:
 async def world(listening: tuple[Cluster, int]) -> AsyncIterator[tuple[asyncpg.Connection, dict[str, Any]]]:
     """METASPACE's tables with a few datasets, the connection of whoever changes them, and our settings."""
     _, port = listening
-    at = {"host": "127.0.0.1", "port": port, "user": "bot"}
+    at = {"host": "127.0.0.1", "port": port, "user": "bot", "password": PASSWORD}
     name = f"sm_{uuid.uuid4().hex[:8]}"
     maker = await asyncpg.connect(**at, database="postgres")
     await maker.execute(f"CREATE DATABASE {name}")

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from tests.scenes import Case
 
 __all__ = ["postgres"]
-SCENE = random.Random(os.environ.get("CHAOS_SEED", "0")).choice(sorted({one.scene for one in cases()}))  # noqa: S311
+HEAVY = ("reindex_before", "roll_back")  # several releases, or days of work, in one case: `make chaos` alone runs them
+LIGHT = sorted({one.scene for one in cases() if one.checklist not in HEAVY})
+SCENE = random.Random(os.environ.get("CHAOS_SEED", "0")).choice(LIGHT)  # noqa: S311
 IN_SCENE = [one for one in cases() if one.scene == SCENE]  # one undisturbed release to compare with is enough
 SLICE = rotating(together(IN_SCENE, 4), take=1)
 

@@ -14,7 +14,7 @@ from bot.views import ids
 from sandbox.history import CHEN
 from sandbox.options import Options
 from sandbox.play import ANSWER, POLL, Player, _has_action, elements, filled
-from sandbox.slack import ADMIN, APPROVER, BOT
+from sandbox.slack import ADMIN, APPROVER, BOT, RELEASER
 from sandbox.supervisor import Pace
 from sandbox.verdict import look, problems, text_of
 from sandbox.world import World
@@ -29,13 +29,13 @@ APPROVAL = "may it be done?"
 
 
 class Several(Player):
-    """Presses as the releaser; where approvals are asked for, the approver and an admin press too."""
+    """Presses as the releaser; where approvals are asked for, all press: who started the release, the approver and an admin."""
 
     async def _press(self, ts: str, element: Mapping[str, Any]) -> None:
         await super()._press(ts, element)
         message = next(m for m in await self.world.slack.messages() if m["ts"] == ts)
         if APPROVAL in text_of(message):
-            for person in (APPROVER, ADMIN):
+            for person in (RELEASER, APPROVER, ADMIN):
                 await self.world.slack.interact(person.id, ts, element)
 
 
