@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from bot.domain.errors import StepFailed
 from bot.domain.plan import Command
 from bot.domain.release import Choice, DecisionKind, Question
+from bot.engine.index_jobs import OWN
 from bot.engine.index_looks import Look
 from bot.engine.step import BaseStep, CheckResult, Done, Evidence, NotDone, Unknown
 from bot.steps.answers import agreed, demand_yes
@@ -93,6 +94,7 @@ class DropEarlier(BaseStep):
                 hint="retry to be shown these, and asked again",
                 changed="Nothing was dropped.",
             )
+        await self._remove_workplaces(ctx)
         for one in there:
             await ctx.report(f"Dropping {one.name}", {"index": one.name, "uuid": one.uuid})
             await search(ctx).indices.drop(index=one.name, uuid=one.uuid)
@@ -106,6 +108,16 @@ class DropEarlier(BaseStep):
                 raise StepFailed(why, hint="retry: what is gone already is not dropped again")
             case _:
                 raise StepFailed("It cannot be told what stands on the inactive side.", hint="/release es status")
+
+    async def _remove_workplaces(self, ctx: StepContext) -> None:
+        """Remove the code that the pair was judged by outside of any release (`/release es`), as `/release es drop` does.
+
+        Before the indices go: a step that is killed in between finds them, and comes here again.
+        """
+        pair, reindexing = inactive_of(await search(ctx).indices.look())[0], search(ctx).reindexing
+        for place in await reindexing.workplaces():
+            if place.pair == pair and place.release.startswith(OWN):
+                await reindexing.remove_workplace(release=place.release)
 
     async def _earlier(self, ctx: StepContext) -> list[Index]:
         seen = await search(ctx).indices.look()

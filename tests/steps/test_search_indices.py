@@ -89,6 +89,8 @@ async def test_an_earlier_pair_is_shown_with_age_and_maker_and_dropped_once_its_
 ) -> None:
     for name in YANG:
         world.indices.add(name, made_by="R3-create_inactive")
+    for place in ("R3", "es-yang-cccccccccccc"):
+        await world.reindexing.make_workplace(release=place, commit=world.base, pair=Pair(*YANG))
     question = await (await world.step("drop_earlier")).ask(await world.context("drop_earlier"))
     assert question is not None
     assert "made 30 days ago by R3-create_inactive" in question.detail
@@ -96,8 +98,10 @@ async def test_an_earlier_pair_is_shown_with_age_and_maker_and_dropped_once_its_
     assert question.choices[0].form == "typed_version"
     with pytest.raises(Stopped, match="asked"):
         await world.drive("drop_earlier")
+    assert set(world.reindexing.places) == {"R3", "es-yang-cccccccccccc"}
     await world.drive("drop_earlier", yes(question.choices[0].value, typed="dataset-yang"))
     assert set(world.indices.names) == set(YIN)
+    assert set(world.reindexing.places) == {"R3"}, "what belongs to no release, and to this pair, is gone"
 
 
 async def test_only_what_was_shown_is_dropped(world: SearchWorld) -> None:
