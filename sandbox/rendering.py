@@ -14,6 +14,7 @@ from sandbox.circleci import PROJECT
 from sandbox.circleci import TOKEN as CIRCLE_TOKEN
 from sandbox.furnishing import JWT_SECRET
 from sandbox.github import SLUG
+from sandbox.metaspace_data import PACE
 from sandbox.postgres import DATABASE
 from sandbox.postgres import PASSWORD as POSTGRES_PASSWORD
 from sandbox.postgres import USER as DATABASE_USER
@@ -150,7 +151,11 @@ def _data(world: World, data: Data) -> dict[str, Any]:
             "name": DATABASE,
             "user": DATABASE_USER,
         },
-        "reindexing": {"workspace": str(world.git.server / "reindexing"), "python": [sys.executable]},
+        # A job sees no environment but its own, so the script's pace is given with the program.
+        "reindexing": {
+            "workspace": str(world.git.server / "reindexing"),
+            "python": ["env", f"{PACE}={data.pace}", sys.executable],
+        },
     }
 
 
