@@ -206,7 +206,7 @@ def _value(block: Mapping[str, Any]) -> dict[str, Any]:
 def _typed(block: Mapping[str, Any]) -> str | None:
     if block.get("optional"):
         return None
-    asked = re.search(r"\d+\.\d+\.\d+", block["label"]["text"])
+    asked = re.search(r"(?<=^Type )\S+|\d+\.\d+\.\d+", block["label"]["text"])
     return asked[0] if asked else "played by the sandbox"
 
 
