@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from sandbox.elasticsearch import Elasticsearch
     from sandbox.metaspace_data import Data
+    from sandbox.postgres import Postgres
     from sandbox.scenarios import Scenario
 
 ALIASES = ("dataset", "annotation")
@@ -62,11 +63,11 @@ async def pointed_at(search: Elasticsearch) -> Mapping[str, list[str]]:
     return {alias: sorted(name for name, one in found.items() if alias in one["aliases"]) for alias in ALIASES}
 
 
-async def lacking(search: Elasticsearch, field: str) -> int:
-    """Return how many annotations of the live pair lack a field. Refreshes first."""
-    await search.ask("POST", "/annotation/_refresh")
+async def lacking(search: Elasticsearch, field: str, *, index: str = "annotation") -> int:
+    """Return how many annotations, by default of the live pair, lack a field. Refreshes first."""
+    await search.ask("POST", f"/{index}/_refresh")
     query = {"query": {"bool": {"must_not": {"exists": {"field": field}}}}}
-    return int((await search.ask("POST", "/annotation/_count", query))["count"])
+    return int((await search.ask("POST", f"/{index}/_count", query))["count"])
 
 
 async def annotation_counts(search: Elasticsearch, index: str) -> Mapping[str, int]:
@@ -77,10 +78,15 @@ async def annotation_counts(search: Elasticsearch, index: str) -> Mapping[str, i
     return {one["key"]: one["doc_count"] for one in buckets}
 
 
+async def annotations_due(postgres: Postgres) -> Mapping[str, int]:
+    """Return how many annotations PostgreSQL has of every dataset."""
+    rows = await postgres.run("-d", "sm", "-F", "\t", "-c", _ANNOTATIONS)
+    return {ds_id: int(number) for ds_id, number in (line.split("\t") for line in rows.splitlines())}
+
+
 async def _documents(data: Data) -> AsyncIterator[str]:
     """Every dataset has its document and those of its annotations, and nothing else has any; what is private is said to be."""
-    rows = await data.postgres.run("-d", "sm", "-F", "\t", "-c", _ANNOTATIONS)
-    wanted = {ds_id: int(number) for ds_id, number in (line.split("\t") for line in rows.splitlines())}
+    wanted = await annotations_due(data.postgres)
     await data.search.ask("POST", "/dataset/_refresh")
     query = {"size": _MOST, "_source": ["ds_is_public"]}
     hits = (await data.search.ask("POST", "/dataset/_search", query))["hits"]["hits"]

@@ -100,7 +100,7 @@ class Persistent(Player):
         """A dead bot is what the test is about."""
 
     async def _go_through(self, page: Page) -> str:
-        while ended_well(messages := await self.world.slack.messages()) <= self.earlier:
+        while not self._over(messages := await self.world.slack.messages()):
             await self._revive()
             if _says(messages, ReleaseState.ABORTED):
                 return "the release was aborted"
@@ -118,6 +118,10 @@ class Persistent(Player):
                 await asyncio.sleep(POLL)
         await self._settled()
         return ""
+
+    def _over(self, messages: Sequence[Mapping[str, Any]]) -> bool:
+        """Tell whether that has come which the release is carried out for."""
+        return ended_well(messages) > self.earlier
 
     async def _submit(self, page: Page) -> None:
         """Submit, and press again later where nobody took it: the bot died over it, or is held up.
