@@ -8,7 +8,7 @@ import sys
 
 from bench.measure import machine
 
-NAMES = ("acknowledge", "ssh", "startup", "review", "recovery")
+NAMES = ("acknowledge", "ssh", "startup", "review", "recovery", "reindex", "following")
 
 
 def main() -> int:
