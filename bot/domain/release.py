@@ -98,6 +98,9 @@ def move_step(old: StepState, new: StepState) -> StepState:
     return new
 
 
+HOLDS, FAILS = "✓", "✗"  # how a line of a question begins that tells what holds, or does not
+
+
 @dataclass(frozen=True, slots=True)
 class Choice:
     """One answer that a question offers. ``form`` names a modal that collects ``answer`` before the decision counts."""

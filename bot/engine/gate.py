@@ -9,11 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bot.domain.approval import BREAK_GLASS, assess, bound, changed, described, policy_of
-from bot.domain.errors import Refused
+from bot.domain.errors import Refused, ReleaseError
 from bot.domain.release import Answer, Choice, DecisionKind, Question
 from bot.engine import approvals
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sqlalchemy.ext.asyncio import AsyncSession
 
     from bot.domain.approval import Approval, ApprovalPolicy, Standing
@@ -83,22 +85,32 @@ class Gate:
         return bool(gone)
 
     async def _ask(self, policy: ApprovalPolicy, *, why: str = "") -> None:
+        shown = await self._shown()
         async with self._book.writing() as (session, row):
-            await self._put(session, row, policy, why)
+            await self._put(session, row, policy, why, shown)
+
+    async def _shown(self) -> Sequence[str]:
+        """Return what approvers should see. What cannot be seen now is said: it keeps nobody from being asked, or unasked."""
+        try:
+            return await self._step.shown(self._ctx)
+        except ReleaseError as error:
+            return (f"What it rests on was not seen this moment: {error.message}",)
 
     async def void(self, asked: AskedApproval, why: str, *, keep: tuple[Approval, ...] = ()) -> None:
         """Take the approvals away, name the fact, and ask afresh; ``keep`` go on counting."""
-        kept = [one.id for one in keep]
+        kept, shown = [one.id for one in keep], await self._shown()
         async with self._book.writing() as (session, row):
             await approvals.void(session, asked.question, why, at=self._book.now(), keep=kept)
             facts = {"question": asked.question, "why": why}
             await self._book.event(session, "approval.voided", self._ctx.step.key, facts)
-            identity = await self._put(session, row, self.policy or asked.policy, why)
+            identity = await self._put(session, row, self.policy or asked.policy, why, shown)
             await session.flush()
             await approvals.carry(session, kept, to=identity)
 
-    async def _put(self, session: AsyncSession, row: ReleaseRow, policy: ApprovalPolicy, why: str) -> str:
-        question = self._question(policy, why)
+    async def _put(
+        self, session: AsyncSession, row: ReleaseRow, policy: ApprovalPolicy, why: str, shown: Sequence[str]
+    ) -> str:
+        question = self._question(policy, why, shown)
         return await self._book.put_question(
             session,
             row,
@@ -134,7 +146,7 @@ class Gate:
                 {"question": asked.question, "by": [one.by for one in standing.valid], "glass": glass},
             )
 
-    def _question(self, policy: ApprovalPolicy, why: str) -> Question:
+    def _question(self, policy: ApprovalPolicy, why: str, shown: Sequence[str]) -> Question:
         plan, step = self._ctx.plan, self._ctx.step
         form = "typed_version" if policy.typed else ""
         choices = [
@@ -147,9 +159,10 @@ class Gate:
             )
         again = f"Asked again: {why}.\n" if why else ""
         cost = " After it, going back is no longer cheap." if step.costly_to_undo else ""
+        what = f"{plan.version} to {plan.environment}, commit {plan.head[:8]}. Needed: {described(policy)}.{cost}"
         return Question(
             title=f"{step.title}: may it be done?",
-            detail=f"{again}{plan.version} to {plan.environment}, commit {plan.head[:8]}. Needed: {described(policy)}.{cost}",
+            detail="\n".join([f"{again}{what}", *shown]),
             choices=tuple(choices),
             basis=("the plan is as it was shown", *(one.name for one in self._step.holds)),
             draft={"version": plan.version},

@@ -198,6 +198,9 @@ class Step(Protocol):
         Asked after `check` said not done, while no answer is there, or one of ``again``.
         """
 
+    async def shown(self, ctx: StepContext) -> Sequence[str]:
+        """Return what whoever is to approve it should see, a sentence each; looked at when they are asked, and decides nothing."""
+
     async def run(self, ctx: StepContext) -> None:
         """Make it so. Raises `ReleaseError` when it cannot."""
 
@@ -238,3 +241,7 @@ class BaseStep:
     async def ask(self, ctx: StepContext) -> Question | None:  # noqa: ARG002
         """Ask nobody."""
         return None
+
+    async def shown(self, ctx: StepContext) -> Sequence[str]:  # noqa: ARG002
+        """Show nothing but the basis."""
+        return ()

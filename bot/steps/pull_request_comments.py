@@ -96,7 +96,9 @@ def _body(ctx: StepContext) -> str:
 def _evidence(told: Sequence[int], unknown: Sequence[int]) -> Evidence:
     more = f" GitHub does not know {', '.join(f'#{one}' for one in unknown)}." if unknown else ""
     facts = {"told": list(told), "unknown": list(unknown)}
-    return Evidence(f"{len(told)} pull request(s) say in which version they are.{more}", facts)
+    return Evidence(
+        f"{len(told)} pull request{'' if len(told) == 1 else 's'} told in which version they are.{more}", facts
+    )
 
 
 STEP: Step = PullRequestComments()

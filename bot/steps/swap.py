@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from bot.domain.errors import Refused, StepFailed
 from bot.domain.layout import swap_actions
 from bot.domain.plan import Command
+from bot.domain.release import FAILS, HOLDS
 from bot.engine.index_guards import CatchUp, Guard, failing, guards
 from bot.engine.index_looks import Look
 from bot.engine.step import BaseStep, CheckResult, Condition, Done, Evidence, NotDone, Unknown
@@ -105,6 +106,14 @@ class Swap(BaseStep):
                 return NotDone(f"{pairs.before.dataset} is live.")
             case Live.OTHER:
                 return Unknown(why, hint=REPAIR)
+
+    async def shown(self, ctx: StepContext) -> Sequence[str]:
+        """Return every guard with its evidence. `run` looks at all of them again."""
+        found = await _guards(ctx, excusing.excused(ctx))
+        wrong = len(failing(found))
+        said = f"{wrong} of {len(found)} guards do not hold yet" if wrong else f"All {len(found)} guards hold"
+        rows = [f"{HOLDS if one.holds else FAILS} {one.name}: {one.evidence}" for one in found]
+        return (f"{said}; they are looked at again right before.", *rows)
 
     async def run(self, ctx: StepContext) -> None:
         """Catch up once more, look at every guard, and move both aliases; raises `Refused` naming each guard that fails."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from bot.domain.index_report import size
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from bot.engine.index_guards import Guard
 
 FEW = 5
+_RELEASE = re.compile(r"R\d+(?=-)")  # `StepContext.mark`: R7-create_inactive
 HOLDS, FAILS = "✓ holds", "✗ *does not hold*"
 
 
@@ -70,6 +72,8 @@ def index_line(one: Index, standing: Standing) -> str:
 
 def maker(mark: str) -> str:
     """Name who made an index, by its mark: a person's Slack id, or release and step."""
+    if release := _RELEASE.match(mark):
+        return f"{code(release[0])} ({escape(mark[release.end() + 1 :], 60)})"
     return mention(mark.partition(" ")[0]) if mark else "somebody without the bot"
 
 

@@ -6,7 +6,7 @@ import re
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from bot.domain.release import DecisionKind
+from bot.domain.release import HOLDS, DecisionKind
 from bot.views import ids, kit, rehearsal
 from bot.views.states import DECIDED
 from bot.views.text import clock, escape, exact, listing, mention, paragraphs, told, when
@@ -45,7 +45,7 @@ def block(opened: OpenQuestion) -> list[Block]:
     """Show an open question on the dashboard."""
     return [
         kit.section(f"*Question: {escape(opened.question.title, 200)}*"),
-        *_detail(opened.question, room=1200),
+        *_detail(opened.question, room=1200, brief=True),
         *standing(opened),
         *kit.actions(f"question-{opened.id}"[:255], choices(opened)),
     ]
@@ -88,7 +88,7 @@ def outcome_line(
     if chosen and chosen.form == "notes":
         return f"Edited by {mention(by)}, {when(at)}: see below what it became."
     why = f" Reason: {escape(reason, 500)}" if reason else ""
-    shown = f" (“{escape(chosen.label, 80)}”)" if chosen and chosen.label else ""
+    shown = f" (“{escape(chosen.label, 80)}”)" if chosen and chosen.label not in {"", "Approve"} else ""
     return f"{DECIDED[kind]}{shown} by {mention(by)}, {when(at)}.{why}"
 
 
@@ -149,15 +149,19 @@ def _button(opened: OpenQuestion, index: int, choice: Choice) -> ButtonElement:
 _FORWARD = frozenset({DecisionKind.APPROVE, DecisionKind.DONE})
 
 
-def _detail(asked: Question, *, room: int = 4000, people: Iterable[str] = ()) -> Iterator[Block]:
+def _detail(asked: Question, *, room: int, people: Iterable[str] = (), brief: bool = False) -> Iterator[Block]:
+    """Show what is asked. ``brief`` leaves out what holds: the thread lists it."""
     named = {
         *people,
         *(people_in(asked.detail) if asked.approval else ()),
     }  # the latter: whose approval no longer counts
-    said = paragraphs(asked.detail, room, named).splitlines() if asked.detail.strip() else []
+    said = paragraphs(asked.detail, _ROOM if brief else room, named).splitlines() if asked.detail.strip() else []
+    if brief:
+        said = [line for line in said if not line.startswith(HOLDS)]
     text = str((asked.draft or {}).get("message") or "")
     if said or text:
         rest = "… and {n} more lines; the form has them all." if text else "… and {n} more."
         yield from kit.lines([*said, *(exact(line) for line in text.splitlines())], room=room, rest=rest)
     if asked.basis:
-        yield kit.context(f"An answer rests on: {listing(escape(one, 120) for one in asked.basis[:_BASIS])}.")
+        basis = [f"• {escape(one, 120)}" for one in asked.basis[:_BASIS]]
+        yield kit.context("\n".join(["An answer rests on:", *basis]))
