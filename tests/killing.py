@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bot.domain.errors import ReleaseError
+from bot.domain.release import ReleaseState
 from bot.engine.failpoints import PASSED, TESTING, WANTED
 from sandbox.counting import counted, difference
-from sandbox.history import BO
 from sandbox.options import Options
+from sandbox.play import _says
 from sandbox.supervisor import Pace
 from sandbox.verdict import look, problems
+from sandbox.verdict_data import ALIASES, pointed_at
 from sandbox.world import World
-from tests.scenarios.player import Persistent, ended_well
+from tests.scenarios.player import Persistent, dashboards
 from tests.scenes import ROLL_BACK, SCENES, Trace
 
 if TYPE_CHECKING:
@@ -79,10 +82,11 @@ async def _told(world: World, scene: Scene, trace: Trace, player: Persistent) ->
     player.prefer, player.start = scene.prefer, scene.start
     try:
         if scene.checklist == ROLL_BACK:
-            gone = await _two_releases(world)
+            gone = await _two_releases(world, scene)
         await world.start_bot(player.arming())
         before = await look(world)
-        player.earlier = ended_well(await world.slack.messages())
+        player.earlier = dashboards(await world.slack.messages(), ReleaseState.SUCCEEDED)
+        player.taken_back = bool(scene.left_at)
         beside = asyncio.ensure_future(scene.beside(world, trace))
         try:
             failure = await (player.roll_back(scene.start) if gone else player.release())
@@ -98,15 +102,39 @@ async def _told(world: World, scene: Scene, trace: Trace, player: Persistent) ->
     return wrong, await counted(world)
 
 
-async def _two_releases(world: World) -> Snapshot:
+@dataclass
+class Leaving(Persistent):
+    """Carries a release on until it asks about something, and pauses it there."""
+
+    at: str = ""
+
+    def _next_button(self, messages: Sequence[Mapping[str, Any]]) -> tuple[str, Mapping[str, Any]] | None:
+        if self.at and any(re.search(f"asks: .*{self.at}", str(one.get("text", ""))) for one in messages):
+            raise _Left
+        return super()._next_button(messages)
+
+    async def release(self) -> str:
+        """Release; where it was left, it is paused in the end."""
+        try:
+            return await super().release()
+        except _Left:
+            await self.world.slack.command(self.person, "pause")
+            await self._until_shown(lambda messages: _says(messages, ReleaseState.PAUSED), "the pause")
+            return ""
+
+
+class _Left(Exception):
+    """The release has come to where it is left."""
+
+
+async def _two_releases(world: World, scene: Scene) -> Snapshot:
     """Release twice, undisturbed; return the world after the first, which is what a rollback of the second goes back to."""
     await world.start_bot()
     if failure := await Persistent(world).release():
         raise ReleaseError(f"The first release did not end well: {failure}")
     first = await look(world)
-    page = {"metaspace/webapp/src/Second.vue": "<template><p>Second</p></template>\n"}
-    await world.git.push_as(BO, "master", "[Webapp] Add a second page (#907)\n", page)
-    if failure := await Persistent(world, earlier=1).release():
+    await scene.second(world)
+    if failure := await Leaving(world, earlier=1, at=scene.left_at).release():
         raise ReleaseError(f"The second release did not end well: {failure}")
     await world.stop_bot()
     return first
@@ -115,7 +143,7 @@ async def _two_releases(world: World) -> Snapshot:
 async def _not_back(world: World, first: Snapshot, second: Snapshot) -> list[str]:
     """Say what is not as it must be after a rollback: what was live first runs again, and no branch or tag has moved."""
     after = await look(world)
-    facts = {
+    facts: dict[str, tuple[object, object]] = {
         "the server's checkout": (after.checkout, first.checkout),
         "the webapp's commit": (after.webapp.get("commit"), first.checkout),
         "release, master and tags": (
@@ -125,6 +153,9 @@ async def _not_back(world: World, first: Snapshot, second: Snapshot) -> list[str
         "the programs' states": (set(after.states.values()), {"RUNNING"}),
         "the health switches": (after.health, second.health),
     }
+    if world.data is not None:
+        live = {alias: [f"{alias}-yin"] for alias in ALIASES}
+        facts["the aliases"] = (await pointed_at(world.data.search), live)
     wrong = [f"{name}: {found}, expected {expected}" for name, (found, expected) in facts.items() if found != expected]
     same = [name for name, pid in after.pids.items() if pid == second.pids.get(name)]
     return wrong + [f"{name} was not restarted" for name in same]

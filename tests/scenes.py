@@ -14,6 +14,7 @@ from bot.steps.registry import load
 from sandbox.history import BO, CHEN
 from sandbox.processes import output, until
 from sandbox.programs.datasets import QUEUED
+from sandbox.scenarios import ES_EXPORT, history_of, scenario
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator
@@ -75,11 +76,40 @@ async def _pending_and_new_configuration(world: World) -> None:
     world.github.ci.set(await world.git.head("master"), "test-graphql", "pending")
 
 
+async def _behind(world: World) -> None:
+    """Release has what master lacks, too."""
+    repaired = {"metaspace/webapp/src/Hotfix.vue": "<template><p>Repaired</p></template>\n"}
+    await world.git.push_as(BO, "release", "Repair the annotation table", repaired)
+    await _pending_and_new_configuration(world)
+
+
 async def _forced_in_place(world: World) -> None:
-    """A migration that would want a fork of the machine: so the plan has the search update as a part."""
+    """A new search field, and a migration that wants a fork of the machine: so the plan has the search update as a part."""
+    old, new = "    m.fdr AS fdr\n", "    m.fdr AS fdr,\n    m.is_mono AS is_mono\n"
+    export = await world.git.git("show", f"master:{ES_EXPORT}")
+    if old not in export:
+        raise LookupError(f"{ES_EXPORT} has no {old!r}")
     name = "metaspace/engine/migrations/r1_9_20260130_type_of_score.sql"
-    change = {name: "ALTER TABLE annotation ALTER COLUMN msm TYPE numeric;\n"}
-    await world.git.push_as(CHEN, "master", "[Engine] Store scores exactly\n", change)
+    migration = "ALTER TABLE annotation ALTER COLUMN msm TYPE numeric;\n"
+    await world.git.push_as(
+        CHEN, "master", "[Engine] Store scores exactly\n", {ES_EXPORT: export.replace(old, new), name: migration}
+    )
+
+
+async def _second_page(world: World) -> None:
+    """Somebody merges something harmless."""
+    page = {"metaspace/webapp/src/Second.vue": "<template><p>Second</p></template>\n"}
+    await world.git.push_as(BO, "master", "[Webapp] Add a second page (#907)\n", page)
+
+
+async def _needed_field(world: World) -> None:
+    """Somebody merges a search field that the new code needs: what the scenario `es_required` has from the beginning."""
+    without, having = (
+        history_of(scenario("indices")).files["master"],
+        history_of(scenario("es_required")).files["master"],
+    )
+    change = {name: text for name, text in having.items() if without.get(name) != text}
+    await world.git.push_as(CHEN, "master", "[Engine] Score isotope patterns (#908)\n", change)
 
 
 async def _busy_until_asked(world: World, _: Trace) -> None:
@@ -113,7 +143,8 @@ class Scene:
     """A world in which some steps have an effect.
 
     ``steps`` are those of ``checklist`` that need it, none for the scene of all others. ``start`` is what is typed; ``prefer``
-    the words of the choice that is taken; ``before`` sets the world up, ``beside`` goes on while the release does.
+    the words of the choice that is taken; ``before`` sets the world up, ``beside`` goes on while the release does. What is taken
+    back released what ``second`` merges, and was paused where it asked about ``left_at``, or ended well.
     """
 
     scenario: str
@@ -122,30 +153,41 @@ class Scene:
     start: str = "start"
     prefer: str = ""
     before: Callable[[World], Awaitable[None]] = _nothing
+    second: Callable[[World], Awaitable[None]] = _second_page
+    left_at: str = ""
     beside: Callable[[World, Trace], Awaitable[None]] = _nothing_beside
 
 
 _BUSY = frozenset({"workload", "drain", "processing_back"})
 _BEHIND = frozenset({"ci_green", "master_contains_release", "configuration"})
-_USUAL = {"in_place": "plain", "deploy_then_es_update": "es_fields", "reindex_before": "es_required"}
-"""Checklists that a release starts with, and the scenario whose review recommends them."""
 
 
 def _scenes() -> Iterator[tuple[str, Scene]]:
-    for name, scenario in _USUAL.items():
-        anyhow = f"start --strategy {name} --because matrix"
-        yield f"{name}", Scene(scenario, checklist=name)
-        yield f"{name}, busy", Scene("plain", _BUSY, name, anyhow, prefer="drain", beside=_busy_until_asked)
-        before = _pending_and_new_configuration
-        yield f"{name}, behind", Scene("hotfix", _BEHIND, name, anyhow, before=before, beside=_ci_ends_green)
-        if name == "in_place":
-            update = frozenset({"es_update"})
-            yield f"{name}, new field", Scene("es_fields", update, name, anyhow, before=_forced_in_place)
-    yield f"{ROLL_BACK}", Scene("plain", checklist=ROLL_BACK, start="rollback")
+    """The busy ones have a scene of their own where a person is asked; `reindex_before` always lets the work in hand end."""
+    anyhow = "start --strategy in_place --because matrix"
+    yield "in_place", Scene("plain")
+    yield "in_place, busy", Scene("plain", _BUSY, prefer="drain", beside=_busy_until_asked)
+    pending = _pending_and_new_configuration
+    yield "in_place, behind", Scene("hotfix", _BEHIND, before=pending, beside=_ci_ends_green)
+    yield "in_place, new field", Scene("plain", frozenset({"es_update"}), start=anyhow, before=_forced_in_place)
+
+    name = "deploy_then_es_update"
+    yield name, Scene("es_fields", checklist=name)
+    yield f"{name}, busy", Scene("es_fields", _BUSY, name, prefer="drain", beside=_busy_until_asked)
+    yield f"{name}, behind", Scene("es_fields", _BEHIND, name, before=_behind, beside=_ci_ends_green)
+
+    name = "reindex_before"
+    yield name, Scene("es_required", checklist=name)
+    yield f"{name}, behind", Scene("es_required", _BEHIND, name, before=_behind, beside=_ci_ends_green)
+
+    yield ROLL_BACK, Scene("plain", checklist=ROLL_BACK, start="rollback")
+    drain = "rollback --drain"
+    swapped = frozenset({"read_only", "swap_back", "read_write"})
     yield (
-        f"{ROLL_BACK}, busy",
-        Scene("plain", _BUSY, ROLL_BACK, "rollback --drain", prefer="drain", beside=_busy_until_asked),
+        f"{ROLL_BACK}, swapped",
+        Scene("indices", swapped, ROLL_BACK, "rollback", second=_needed_field, left_at="Old pair dropped"),
     )
+    yield f"{ROLL_BACK}, busy", Scene("plain", _BUSY, ROLL_BACK, drain, prefer="drain", beside=_busy_until_asked)
 
 
 SCENES = dict(_scenes())

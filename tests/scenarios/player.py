@@ -73,7 +73,7 @@ class Persistent(Player):
 
     ``prefer`` are words of the choice to take where a question has several; ``retries`` how often Retry may be pressed;
     ``arming`` returns what is added to the environment of a bot that is started again; ``earlier`` is how many releases
-    had ended well before.
+    had ended well before, ``taken_back`` how many this one aborts.
     """
 
     prefer: str = ""
@@ -84,6 +84,7 @@ class Persistent(Player):
     """What the bot said at each stop."""
     arming: Callable[[], Mapping[str, str]] = _nothing
     earlier: int = 0
+    taken_back: int = 0
 
     async def roll_back(self, words: str) -> str:
         """Take the last release back; return what went wrong, or nothing."""
@@ -102,7 +103,7 @@ class Persistent(Player):
     async def _go_through(self, page: Page) -> str:
         while not self._over(messages := await self.world.slack.messages()):
             await self._revive()
-            if _says(messages, ReleaseState.ABORTED):
+            if dashboards(messages, ReleaseState.ABORTED) > self.taken_back:
                 return "the release was aborted"
             retry = self._fresh(messages, RESTART)
             if retry is not None and len(self.stops) >= self.retries:
@@ -121,7 +122,7 @@ class Persistent(Player):
 
     def _over(self, messages: Sequence[Mapping[str, Any]]) -> bool:
         """Tell whether that has come which the release is carried out for."""
-        return ended_well(messages) > self.earlier
+        return dashboards(messages, ReleaseState.SUCCEEDED) > self.earlier
 
     async def _submit(self, page: Page) -> None:
         """Submit, and press again later where nobody took it: the bot died over it, or is held up.
@@ -197,11 +198,10 @@ class Persistent(Player):
         return None if _key(wanted[0]) in self.pressed else (found[0], wanted[0])  # one answer to a question
 
 
-def ended_well(messages: Sequence[Mapping[str, Any]]) -> int:
-    """Return how many releases' dashboards say that they did."""
-    words = RELEASE[ReleaseState.SUCCEEDED]
+def dashboards(messages: Sequence[Mapping[str, Any]], state: ReleaseState) -> int:
+    """Return how many releases' dashboards say that they are in this state."""
     first = [one for one in messages if one.get("user") == BOT and one.get("thread_ts") in {None, one["ts"]}]
-    return sum(words in str(one.get("text", "")) for one in first)
+    return sum(RELEASE[state] in str(one.get("text", "")) for one in first)
 
 
 def completed_deploys(world: World) -> list[str]:
