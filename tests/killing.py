@@ -17,7 +17,7 @@ from sandbox.options import Options
 from sandbox.play import _says
 from sandbox.supervisor import Pace
 from sandbox.verdict import look, problems
-from sandbox.verdict_data import ALIASES, pointed_at
+from sandbox.verdict_data import ALIASES, jobs_ended, pointed_at
 from sandbox.world import World
 from tests.scenarios.player import Persistent, dashboards
 from tests.scenes import ROLL_BACK, SCENES, Trace
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 LEASE = 6.0  # seconds: a killed bot's releases are taken up again after it
 DEADLINE = (
-    420.0  # seconds for a release; who died in the middle of an effect is replaced when that must have ended (300 s)
+    900.0  # seconds for a release; who died in the middle of an effect is replaced when it must have ended (300 s)
 )
 AGAIN = 60.0  # seconds more for each kill
 
@@ -136,6 +136,7 @@ async def _two_releases(world: World, scene: Scene) -> Snapshot:
     await scene.second(world)
     if failure := await Leaving(world, earlier=1, at=scene.left_at).release():
         raise ReleaseError(f"The second release did not end well: {failure}")
+    await jobs_ended(world.git.server)
     await world.stop_bot()
     return first
 
