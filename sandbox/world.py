@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from sandbox.people import People
     from sandbox.postgres import Postgres
 
-BOT_READY = 60.0  # seconds
+BOT_READY = 180.0  # seconds, on a busy machine
 DEEP = 24  # characters
 PREFIX = "metaspace-sandbox-"  # of every world's folder
 MOST_BOTS = 4
