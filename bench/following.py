@@ -88,7 +88,7 @@ async def logs(server: SshServer, jobs: TmuxJobs, poll: float) -> None:
     tailed = await _followed(server, _tailing(server, str(server.root.parent / "jobs/log/log")))
     await jobs.stop(name="log")
     print(f"A job's log, {1 / GAP:g} lines a second, followed for {SECONDS:g} s; the bot looks each {poll:g} s:")
-    show([Figure(f"{name}, lag", found.lags, "s") for name, found in (("ours", polled), ("tail -F", tailed))])
+    show([Figure(f"{name}, lag", found.lags) for name, found in (("ours", polled), ("tail -F", tailed))])
     for name, found in (("ours", polled), ("tail -F over OpenSSH", tailed)):
         print(f"  {name:44} CPU {found.here:6.2f} s here, {found.there:6.2f} s on the server, in {SECONDS:g} s")
     ratio("ours to tail -F, lag, median", Figure("", polled.lags).median, Figure("", tailed.lags).median)

@@ -26,7 +26,7 @@ from bot.engine.tables import ReleaseRow
 from bot.views import jobs as views
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from bot.domain.jobs import Followed, JobView, Wanted
     from bot.domain.reindexing import Ledger
@@ -134,8 +134,8 @@ class Following:
         return domain.JobView(
             one,
             attach=host.attach_line(name=one.job.name) if host else "",
-            estimate=estimate(_left(one, ledger), ledger.history, now, runs) if ledger and going else None,
-            stalled=stalled_since(ledger.history, now) if ledger and going else None,
+            estimate=estimate(_left(one, ledger), _points(one, ledger), now, runs) if ledger and going else None,
+            stalled=stalled_since(_points(one, ledger), now) if ledger and going else None,
             starter=release.started_by if release else one.by,
         )
 
@@ -256,6 +256,12 @@ class Following:
     async def _note(self, number: int, **values: Any) -> None:
         async with self.store.writing() as session:
             await session.execute(update(FollowedRow).where(FollowedRow.id == number).values(**values))
+
+
+def _points(one: Followed, ledger: Ledger) -> Sequence[tuple[datetime, int]]:
+    """Return the history up to the last look: the ledger's own is some seconds old."""
+    new = one.seen_at is not None and (not ledger.history or ledger.done > ledger.history[-1][1])
+    return (*ledger.history, (one.seen_at, ledger.done)) if new and one.seen_at else ledger.history
 
 
 def _left(one: Followed, ledger: Ledger) -> int:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bot.domain.progress import Estimate
     from bot.domain.reindexing import Failure, Ledger
 
-_BAR, _FAILURES, _SHOWN = 20, 10, 10
+_BAR, _FAILURES, _SHOWN = 12, 10, 10
 _SIGN = {
     Going.AWAITED: "○ about to begin",
     Going.RUNNING: "▸ running",
@@ -43,8 +43,9 @@ def face(view: JobView) -> list[object]:
 def progress(view: JobView) -> kit.Message:
     """Show how a job goes: how far, how fast, how long still, and how to look at it by hand."""
     one = view.one
-    head = f"{one.job.title}: {_SIGN[one.state][2:]}"
-    rows = [f"*{escape(one.job.title, 150)}* – {_SIGN[one.state]}", *_rows(view)]
+    sign, _, word = _SIGN[one.state].partition(" ")
+    head = f"{one.job.title}: {word}"
+    rows = [f"{sign} *{escape(one.job.title, 150)}* – {word}", *_rows(view)]
     blocks: list[Block] = [
         kit.section("\n".join(rows)),
         *_failures(one),
